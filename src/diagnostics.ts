@@ -1,0 +1,135 @@
+import { channel } from 'node:diagnostics_channel'
+
+/**
+ * Every piece of news that Triton tells about itself. Logs, metrics and tests listen to this one union; nothing is
+ * logged past it. `at` fields don't exist: a listener knows when it heard.
+ */
+export type Diagnostic =
+  // producer
+  | {
+      /** One PutRecords request came to its end, well or badly. */
+      type: 'batch-put'
+      stream: string
+      recordCount: number
+      batchBytes: number
+      /** Entries of this request that Kinesis refused for now. */
+      failedCount: number
+      /** How often entries of this request had been tried before, at most. */
+      retryCount: number
+      durationMs: number
+    }
+  | {
+      /** Kinesis refused entries, or a whole request, for now; they'll be tried again after `delayMs`. */
+      type: 'put-retry'
+      stream: string
+      recordCount: number
+      errorCode: string
+      attempt: number
+      delayMs: number
+    }
+  | {
+      /** A record was handed back to its caller as failed. */
+      type: 'put-failed'
+      stream: string
+      recordCount: number
+      errorCode: string
+      mayHaveBeenWritten: boolean
+    }
+  | {
+      /** A retried record may stand behind a later one of its key. */ type: 'record-reordered'
+      stream: string
+      recordCount: number
+    }
+  // consumer
+  | { type: 'shard-started'; stream: string; shardId: string; from: string }
+  | {
+      /** A closed shard was read to its end. */ type: 'shard-finished'
+      stream: string
+      shardId: string
+      childShardIds: string[]
+    }
+  | {
+      type: 'page-read'
+      stream: string
+      shardId: string
+      recordCount: number
+      pageBytes: number
+      millisBehindLatest: number
+      durationMs: number
+    }
+  | { type: 'get-retry'; stream: string; shardId: string; errorCode: string; attempt: number; delayMs: number }
+  | { type: 'iterator-expired'; stream: string; shardId: string; from: string }
+  | {
+      /** The position asked for is no longer in the stream: reading starts at the oldest record that is. */
+      type: 'position-trimmed'
+      stream: string
+      shardId: string
+      sequenceNumber: string
+      /** First sequence number that was read instead, when there is one yet. */
+      oldestSequenceNumber?: string
+    }
+  | {
+      /** Kinesis lists no parent for this shard, or not one that still exists. */
+      type: 'parent-unlisted'
+      stream: string
+      shardId: string
+      parentShardId: string
+    }
+  | {
+      /** A merged shard is read although nobody knows whether its other parent was read to the end. */
+      type: 'merge-parent-unknown'
+      stream: string
+      shardId: string
+      otherParentShardId: string
+    }
+  | { type: 'record-undecodable'; stream: string; shardId: string; sequenceNumber: string; reason: string }
+  // checkpoints
+  | { type: 'checkpoint-saved'; client: string; stream: string; shardCount: number; durationMs: number }
+  | {
+      /** A row of the checkpoint table holds no sequence number of its shard: treated as no row. */
+      type: 'checkpoint-invalid'
+      client: string
+      stream: string
+      shardId: string
+      value: string
+    }
+  | { type: 'checkpoint-retry'; client: string; stream: string; errorCode: string; attempt: number; delayMs: number }
+  // local engine
+  | { type: 'engine-listening'; endpoint: string; dataDir: string }
+  | { type: 'engine-request'; operation: string; status: number; errorType?: string; durationMs: number }
+  | { type: 'engine-fault'; operation: string; action: string }
+  | { type: 'engine-error'; operation: string; reason: string }
+  | {
+      /** Torn or damaged bytes were found in a journal; what was done about them. */ type: 'journal-damaged'
+      file: string
+      offset: number
+      bytes: number
+      outcome: 'cut' | 'skipped'
+    }
+  | { type: 'journal-write-failed'; file: string; reason: string }
+  | { type: 'stream-state-changed'; stream: string; status: string }
+
+export type DiagnosticType = Diagnostic['type']
+
+/** The name under which news is published on `node:diagnostics_channel`. */
+export const diagnosticsChannelName = 'triton-kinesis'
+
+const news = channel(diagnosticsChannelName)
+
+/** Whether anybody listens; hot paths ask before they build the news. */
+export function isObserved(): boolean {
+  return news.hasSubscribers
+}
+
+export function report(diagnostic: Diagnostic): void {
+  if (news.hasSubscribers) news.publish(diagnostic)
+}
+
+/** Calls `listener` with each piece of news until the function it answers is called. */
+export function observe(listener: (diagnostic: Diagnostic) => void): () => void {
+  const forward = (message: unknown) => listener(message as Diagnostic)
+  news.subscribe(forward)
+  return () => {
+    news.unsubscribe(forward)
+  }
+}
