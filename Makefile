@@ -1,0 +1,54 @@
+# Every target does its own set-up: a machine with Node (>= 20.19), git and make is enough.
+# `make` alone lists what there is.
+
+SHELL := /bin/bash
+NPM_CI := npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+SETUP := node_modules/.triton-setup
+BUILD := dist/.triton-build
+SOURCES := $(shell find src bin -type f)
+TESTS = $(shell find test -name '*.test.ts' | sort)
+INPUT ?=
+
+.PHONY: help dev demo test soak shell bench check format clean
+
+help: ## Lists the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+dev: $(BUILD) ## Installs and builds, then says how to go on
+	@echo "Ready. Next: 'make demo' to see it run, 'make shell' to try the library, 'npx triton --help' for the program."
+
+demo: $(BUILD) ## Real records through a local stream, with kills and a split (INPUT=path for your own JSON lines)
+	@node --import tsx demo/demo.ts $(if $(INPUT),--input '$(INPUT)')
+
+test: $(BUILD) ## All tests; random suites run a seeded share (about 1 %)
+	node --import tsx --test --test-concurrency=2 --test-reporter=spec $(TESTS)
+
+soak: $(BUILD) ## The random suites at full length; the result is kept in bench/results/
+	node --import tsx bench/soak.ts
+
+shell: $(BUILD) ## A REPL with the library, a config and a running local engine
+	@node --import tsx demo/shell.ts
+
+bench: $(BUILD) ## Measures each path beside its baseline and writes bench/results/
+	node --import tsx bench/all.ts
+
+check: $(SETUP) ## Types, lint, format, architecture
+	npx tsc --noEmit
+	npx biome ci .
+	node --import tsx --test --test-reporter=spec test/architecture.test.ts
+
+format: $(SETUP) ## Formats everything
+	npx biome check --write .
+
+clean: ## Removes what was installed and built
+	rm -rf node_modules dist .cache
+
+$(SETUP): package.json package-lock.json
+	@node -e 'const [a, b] = process.versions.node.split(".").map(Number); if (a < 20 || (a === 20 && b < 19)) { console.error("Triton needs Node 20.19 or newer; this is " + process.version); process.exit(1) }'
+	$(NPM_CI)
+	@touch $@
+
+$(BUILD): $(SETUP) $(SOURCES) tsconfig.json tsconfig.build.json
+	@rm -rf dist
+	npx tsc -p tsconfig.build.json
+	@touch $@
