@@ -36,6 +36,12 @@ export class FormatError extends TritonError {
 /** A checkpoint was asked for without a client name or database, or the database refused it. */
 export class TritonCheckpointError extends TritonError {
   readonly code: string = 'TRITON_CHECKPOINT'
+  override readonly retryable: boolean
+
+  constructor(message: string, options: ErrorOptions & { retryable?: boolean } = {}) {
+    super(message, options)
+    this.retryable = options.retryable ?? false
+  }
 }
 
 /** The stream, shard or position asked for does not exist. */

@@ -14,12 +14,15 @@ export interface CheckpointStore {
   save(client: string, stream: string, checkpoints: ReadonlyMap<string, Checkpoint>): Promise<void>
   /**
    * Remembers when this client first started at *latest*, and answers the remembered time: the first call's
-   * `timestampMs` until `unpinStart`. A crash before the first checkpoint then loses nothing.
+   * `timestampMs`, until `reset`. A crash before a shard's first checkpoint then loses nothing.
    */
   pinStart(client: string, stream: string, timestampMs: number): Promise<number>
   /** All rows, valid or not, ordered by client, stream, shard; for people and statistics. */
   list(filter?: { client?: string; stream?: string }): Promise<CheckpointRow[]>
-  /** Forgets checkpoints (and the pinned start) of a client on a stream; all shards, or those named. Answers how many rows went. */
+  /**
+   * Forgets checkpoints of a client on a stream: those of the shards named, or all of them and the pinned start.
+   * Answers how many rows went.
+   */
   reset(client: string, stream: string, shardIds?: readonly string[]): Promise<number>
   /** May be called twice. */
   close(): Promise<void>
@@ -31,7 +34,10 @@ export interface Checkpoint {
   sequenceNumber: string
   /** Last user record of the aggregate that was handled; absent when all of the Kinesis record was. */
   subSequenceNumber?: number
-  /** The shard was closed and read to its end. */
+  /**
+   * The shard was closed and read to its end. `sequenceNumber` is then its last record, or its starting number when it
+   * had none: to the old programs the row stays an ordinary position.
+   */
   isFinished: boolean
 }
 

@@ -1,0 +1,46 @@
+import { TritonCheckpointError } from '../errors.ts'
+import type { CheckpointStore } from './checkpoint-store.ts'
+import { MemoryCheckpointStore } from './memory-checkpoint-store.ts'
+import { addressForms, parsePostgresAddress } from './postgres-address.ts'
+import { PostgresDatabase } from './postgres-database.ts'
+import { SqlCheckpointStore } from './sql-checkpoint-store.ts'
+import type { SqlDatabase, SqlDatabaseOptions } from './sql-database.ts'
+import { SqliteDatabase } from './sqlite-database.ts'
+
+export interface OpenCheckpointStoreOptions extends SqlDatabaseOptions {
+  /** Where libpq's defaults come from (`PGHOST`, `PGPASSWORD` and so on). @default process.env */
+  environment?: NodeJS.ProcessEnv
+}
+
+/**
+ * The checkpoint store at this address: `dbname=... host=...`, `postgresql://...`, `sqlite://triton.db`, `memory:`.
+ * Nothing is connected or created until the first call; the driver is loaded then, too.
+ */
+export function openCheckpointStore(address: string, options: OpenCheckpointStoreOptions = {}): CheckpointStore {
+  if (address === 'memory:' || address === 'sqlite://:memory:') return new MemoryCheckpointStore(options)
+  return new SqlCheckpointStore(openDatabase(address, options), options)
+}
+
+/** Creates the checkpoint tables where they are missing; safe to repeat, and to run in many processes at once. */
+export async function initCheckpointTable(address: string, options: OpenCheckpointStoreOptions = {}): Promise<void> {
+  await using store = openCheckpointStore(address, options)
+  await store.init()
+}
+
+function openDatabase(address: string, options: OpenCheckpointStoreOptions): SqlDatabase {
+  const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(address)?.[1]
+  if (scheme === 'sqlite') return new SqliteDatabase(sqliteFile(address), options)
+  if (scheme === undefined ? /^\s*\w+\s*=/.test(address) : /^postgres(ql)?:\/\//.test(address)) {
+    return new PostgresDatabase(parsePostgresAddress(address, options.environment ?? process.env), options)
+  }
+  const problem = scheme === undefined ? 'is neither a URL nor keyword=value' : `has the unknown form "${scheme}:"`
+  throw new TritonCheckpointError(`the checkpoint database's address ${problem}. Right forms are ${addressForms}`)
+}
+
+function sqliteFile(address: string): string {
+  const file = /^sqlite:\/\/([^?#]+)$/.exec(address)?.[1]
+  if (file !== undefined) return file
+  throw new TritonCheckpointError(
+    `the checkpoint database's address must be sqlite:// and a path without "?" and "#". Right forms are ${addressForms}`,
+  )
+}

@@ -1,0 +1,60 @@
+import { type Clock, systemClock } from '../clock.ts'
+import { type Random, systemRandom } from '../random.ts'
+
+/**
+ * One database that checkpoints, and later leases, live in: transactions over a connection that is made when it is
+ * first needed and made again after it broke. The statements are the same for every database: `$1`, `$2` for values, and nothing
+ * that SQLite 3.24 and PostgreSQL 9.6 don't both know.
+ */
+export interface SqlDatabase {
+  /** What and where, for messages; never a password. */
+  readonly place: string
+  /** Ends a SELECT whose rows nobody else may change until the transaction ends. */
+  readonly forUpdate: '' | ' FOR UPDATE'
+  /**
+   * Runs `act` in one transaction. A failure that passes (connection lost, deadlock, locked file) runs the whole of it
+   * again, up to `retryMs`: `act` may run several times, and after a lost connection also although it was committed,
+   * so its effect must be the same once or twice. It awaits nothing but its own queries, for others wait meanwhile.
+   * Everything thrown by the database becomes a `TritonCheckpointError`.
+   */
+  transaction<T>(work: TransactionWork, act: (query: SqlQuery) => Promise<T>): Promise<T>
+  /** Which of these tables exist. */
+  findTables(query: SqlQuery, names: readonly string[]): Promise<Set<string>>
+  /** Waits for the transactions in hand, without their retries. May be called twice. */
+  close(): Promise<void>
+}
+
+export interface TransactionWork {
+  /** For messages, after "can't": `save the checkpoints of client c on stream s`. */
+  purpose: string
+  /** `read` changes nothing; `create` may create tables, and the database file. */
+  mode: 'read' | 'write' | 'create'
+  /** A failure that passes was met and the transaction will be tried again. */
+  onRetry(errorCode: string, attempt: number, delayMs: number): void
+}
+
+export type SqlQuery = (sql: string, values?: readonly (string | number | null)[]) => Promise<SqlResult>
+
+export interface SqlResult {
+  rows: Record<string, unknown>[]
+  /** Rows that were inserted, updated or deleted. */
+  changedCount: number
+}
+
+export interface SqlDatabaseOptions {
+  /** How long after its first try a transaction may be tried again, in milliseconds. @default 10_000 */
+  retryMs?: number
+  /** @default systemClock */
+  clock?: Clock
+  /** Spreads the retries of many processes. @default systemRandom */
+  random?: Random
+}
+
+export const sqlDatabaseDefaults = {
+  retryMs: 10_000,
+  clock: systemClock,
+  random: systemRandom,
+} satisfies Required<SqlDatabaseOptions>
+
+/** For messages about tables that are not there. */
+export const initAdvice = 'run "triton checkpoint init" or call initCheckpointTable()'
