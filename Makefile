@@ -32,7 +32,7 @@ shell: $(BUILD) ## A REPL with the library, a config and a running local engine
 bench: $(BUILD) ## Measures each path beside its baseline and writes bench/results/
 	node --import tsx bench/all.ts
 
-check: $(SETUP) ## Types, lint, format, architecture
+check: $(BUILD) ## Types, lint, format, architecture
 	npx tsc --noEmit
 	npx biome ci .
 	node --import tsx --test --test-reporter=spec test/architecture.test.ts

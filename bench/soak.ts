@@ -11,7 +11,7 @@ const files = readdirSync(testRoot, { recursive: true, encoding: 'utf8' })
   .filter((file) => readFileSync(file, 'utf8').includes('support/soak.ts'))
   .sort()
 
-const seed = process.env.TRITON_SEED ?? String(Date.now() % 0x7fff_ffff)
+const seed = process.env['TRITON_SEED'] ?? String(Date.now() % 0x7fff_ffff)
 console.log(`${files.length} files with random suites, full length, TRITON_SEED=${seed}`)
 
 const rows: BenchRow[] = [{ what: 'seed', value: Number(seed), unit: '' }]
