@@ -1,0 +1,59 @@
+import { FormatError } from '../errors.ts'
+import { CborReader } from './cbor.ts'
+import type { ChildShard, EncodedRecord, Page } from './kinesis-api.ts'
+
+/** A GetRecords answer; the records' bytes are views into it. */
+export function readPage(body: Uint8Array): Page {
+  const reader = new CborReader(body)
+  const page: Page = { records: [], millisBehindLatest: 0 }
+  for (let left = reader.mapLength(); reader.hasMore(left); left--) {
+    const name = reader.name()
+    if (reader.isNull()) continue
+    if (name === 'Records') {
+      for (let more = reader.arrayLength(); reader.hasMore(more); more--) page.records.push(readRecord(reader))
+    } else if (name === 'NextShardIterator') page.nextShardIterator = reader.text()
+    else if (name === 'MillisBehindLatest') page.millisBehindLatest = reader.number()
+    else if (name === 'ChildShards') page.childShards = readChildShards(reader)
+    else reader.skip()
+  }
+  return page
+}
+
+function readRecord(reader: CborReader): EncodedRecord {
+  let sequenceNumber = ''
+  // A stream with AUTO distribution has records that were put, and are read, without a key.
+  let partitionKey = ''
+  let arrivedAtMs = 0
+  let bytes: Uint8Array | undefined
+  for (let left = reader.mapLength(); reader.hasMore(left); left--) {
+    const name = reader.name()
+    if (reader.isNull()) continue
+    if (name === 'SequenceNumber') sequenceNumber = reader.text()
+    else if (name === 'ApproximateArrivalTimestamp') arrivedAtMs = reader.timestamp()
+    else if (name === 'Data') bytes = reader.bytes()
+    else if (name === 'PartitionKey') partitionKey = reader.text()
+    else reader.skip()
+  }
+  if (sequenceNumber === '' || bytes === undefined) {
+    throw new FormatError('a record without SequenceNumber or Data', reader.offset)
+  }
+  return { sequenceNumber, partitionKey, arrivedAtMs, bytes }
+}
+
+function readChildShards(reader: CborReader): ChildShard[] {
+  const children: ChildShard[] = []
+  for (let more = reader.arrayLength(); reader.hasMore(more); more--) {
+    const child: ChildShard = { shardId: '', parentShardIds: [] }
+    for (let left = reader.mapLength(); reader.hasMore(left); left--) {
+      const name = reader.name()
+      if (name === 'ShardId') child.shardId = reader.text()
+      else if (name === 'ParentShards') {
+        for (let parents = reader.arrayLength(); reader.hasMore(parents); parents--) {
+          child.parentShardIds.push(reader.text())
+        }
+      } else reader.skip()
+    }
+    children.push(child)
+  }
+  return children
+}
