@@ -1,7 +1,7 @@
 import { TritonCheckpointError } from '../errors.ts'
 import { formatSequenceNumber, looksLikeSequenceNumber, parseSequenceNumber } from '../kinesis/sequence-number.ts'
 import { shardIdOf, shardIndexOf } from '../kinesis/shard.ts'
-import type { Checkpoint } from './checkpoint-store.ts'
+import type { Checkpoint, CheckpointRow } from './checkpoint-store.ts'
 
 /**
  * Whether a row's `seq_num` is a place in that shard. py-triton stores `None` or another shard's number when a
@@ -60,6 +60,15 @@ export function checkText(what: string, text: string): void {
     )
   }
 }
+
+/** By code units, the same in every database: what PostgreSQL sorts by depends on its collation. */
+export function byClientStreamShard(left: CheckpointRow, right: CheckpointRow): number {
+  return (
+    compare(left.client, right.client) || compare(left.stream, right.stream) || compare(left.shardId, right.shardId)
+  )
+}
+
+const compare = (left: string, right: string) => (left < right ? -1 : left > right ? 1 : 0)
 
 /** The shard that a number belongs to, when it is exactly as Kinesis writes them. */
 function encodedShardIndex(sequenceNumber: string): number | undefined {

@@ -17,12 +17,7 @@ export function checkpointSettings(
   environment: NodeJS.ProcessEnv,
   overrides: Partial<CheckpointSettings> = {},
 ): CheckpointSettings {
-  const db = overrides.db || environment['TRITON_DB']
-  if (!db) {
-    throw new TritonCheckpointError(
-      `no checkpoint database is named: set TRITON_DB or give the option "db". Right forms are ${addressForms}`,
-    )
-  }
+  const db = databaseAddress(environment, overrides.db)
   const client = overrides.client || clientOf(environment)
   if (!client) {
     throw new TritonCheckpointError(
@@ -31,6 +26,15 @@ export function checkpointSettings(
   }
   checkText('client name', client)
   return { db, client }
+}
+
+/** The address given, or the environment's. */
+export function databaseAddress(environment: NodeJS.ProcessEnv, given?: string): string {
+  const address = given || environment['TRITON_DB']
+  if (address) return address
+  throw new TritonCheckpointError(
+    `no checkpoint database is named: set TRITON_DB or give the option "db". Right forms are ${addressForms}`,
+  )
 }
 
 function clientOf(environment: NodeJS.ProcessEnv): string | undefined {

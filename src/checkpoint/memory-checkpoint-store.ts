@@ -1,7 +1,7 @@
 import { type Clock, systemClock } from '../clock.ts'
 import { report } from '../diagnostics.ts'
 import { ClosedError } from '../errors.ts'
-import { checkCheckpoint, checkNames } from './checkpoint-row.ts'
+import { byClientStreamShard, checkCheckpoint, checkNames } from './checkpoint-row.ts'
 import type { Checkpoint, CheckpointRow, CheckpointStore } from './checkpoint-store.ts'
 
 /** Checkpoints that live as long as the store: for tests, trials and readers that never resume. */
@@ -27,6 +27,7 @@ export class MemoryCheckpointStore implements CheckpointStore {
     const startMs = this.#clock.monotonic()
     const { rows } = this.#make(client, stream)
     for (const [shardId, checkpoint] of checkpoints) checkCheckpoint(shardId, checkpoint)
+    if (checkpoints.size === 0) return
     const updatedSeconds = Math.floor(this.#clock.now() / 1000)
     for (const [shardId, checkpoint] of checkpoints) {
       rows.set(shardId, { checkpoint: { ...checkpoint }, updatedSeconds })
@@ -101,12 +102,3 @@ interface ClientPositions {
 
 /** NUL can't stand in a name, so no two pairs share a key. */
 const keyOf = (client: string, stream: string) => `${client}\0${stream}`
-
-/** By code units, the same in every database: what PostgreSQL sorts by depends on its collation. */
-export function byClientStreamShard(left: CheckpointRow, right: CheckpointRow): number {
-  return (
-    compare(left.client, right.client) || compare(left.stream, right.stream) || compare(left.shardId, right.shardId)
-  )
-}
-
-const compare = (left: string, right: string) => (left < right ? -1 : left > right ? 1 : 0)

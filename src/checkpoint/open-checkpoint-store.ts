@@ -1,4 +1,5 @@
 import { TritonCheckpointError } from '../errors.ts'
+import { databaseAddress } from './checkpoint-settings.ts'
 import type { CheckpointStore } from './checkpoint-store.ts'
 import { MemoryCheckpointStore } from './memory-checkpoint-store.ts'
 import { addressForms, parsePostgresAddress } from './postgres-address.ts'
@@ -21,9 +22,13 @@ export function openCheckpointStore(address: string, options: OpenCheckpointStor
   return new SqlCheckpointStore(openDatabase(address, options), options)
 }
 
-/** Creates the checkpoint tables where they are missing; safe to repeat, and to run in many processes at once. */
-export async function initCheckpointTable(address: string, options: OpenCheckpointStoreOptions = {}): Promise<void> {
-  await using store = openCheckpointStore(address, options)
+/**
+ * Creates the checkpoint tables where they are missing, in the database named or in `TRITON_DB`'s; safe to repeat, and
+ * to run in many processes at once.
+ */
+export async function initCheckpointTable(address?: string, options: OpenCheckpointStoreOptions = {}): Promise<void> {
+  const found = databaseAddress(options.environment ?? process.env, address)
+  await using store = openCheckpointStore(found, options)
   await store.init()
 }
 

@@ -136,8 +136,8 @@ export class PostgresDatabase implements SqlDatabase {
       application_name,
       ...(options === undefined ? {} : { options }),
       max: largestPool,
-      connectionTimeoutMillis: Number(connect_timeout ?? 0) * 1000 || connectMs,
-      query_timeout: queryMs,
+      connectionTimeoutMillis: Number(connect_timeout ?? 0) * 1000 || this.#options.answerMs,
+      query_timeout: this.#options.answerMs,
       idleTimeoutMillis: 30_000,
       keepAlive: true,
       allowExitOnIdle: true,
@@ -152,17 +152,13 @@ export class PostgresDatabase implements SqlDatabase {
     if (codeOf(error) === '42P01') return `${text}; ${initAdvice}`
     if (codeOf(error) === '28P01') return `${text}; correct the password (in the address, PGPASSWORD or ~/.pgpass)`
     if (!isTransient(error)) return text
-    return `${text} (given up after ${this.#options.retryMs} ms); is it running, and reachable from here?`
+    const advice = isSqlState(error) ? '' : '; is it running, and reachable from here?'
+    return `${text} (given up after ${this.#options.retryMs} ms)${advice}`
   }
 }
 
 /** A reader and a lease renewal side by side; a fleet of hundreds of processes must fit into one server. */
 const largestPool = 2
-
-const connectMs = 5_000
-
-/** A server that says nothing for so long counts as lost. */
-const queryMs = 5_000
 
 /** Appendix A of PostgreSQL's manual: what a later try, perhaps on another connection, may not meet again. */
 const transientStates = new Set([

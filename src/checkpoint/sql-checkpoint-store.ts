@@ -1,9 +1,8 @@
 import { type Clock, systemClock } from '../clock.ts'
 import { report } from '../diagnostics.ts'
 import { TritonCheckpointError } from '../errors.ts'
-import { checkCheckpoint, checkNames, isPositionOf } from './checkpoint-row.ts'
+import { byClientStreamShard, checkCheckpoint, checkNames, isPositionOf } from './checkpoint-row.ts'
 import type { Checkpoint, CheckpointRow, CheckpointStore } from './checkpoint-store.ts'
-import { byClientStreamShard } from './memory-checkpoint-store.ts'
 import { initAdvice, type SqlDatabase, type SqlQuery, type TransactionWork } from './sql-database.ts'
 
 /**

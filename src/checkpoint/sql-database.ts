@@ -44,6 +44,8 @@ export interface SqlResult {
 export interface SqlDatabaseOptions {
   /** How long after its first try a transaction may be tried again, in milliseconds. @default 10_000 */
   retryMs?: number
+  /** How long a database server may take to accept a connection or to answer a statement, in milliseconds. @default 5_000 */
+  answerMs?: number
   /** @default systemClock */
   clock?: Clock
   /** Spreads the retries of many processes. @default systemRandom */
@@ -52,6 +54,7 @@ export interface SqlDatabaseOptions {
 
 export const sqlDatabaseDefaults = {
   retryMs: 10_000,
+  answerMs: 5_000,
   clock: systemClock,
   random: systemRandom,
 } satisfies Required<SqlDatabaseOptions>

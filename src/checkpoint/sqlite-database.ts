@@ -1,5 +1,5 @@
 import { existsSync, statSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import type LibsqlDatabase from 'libsql'
 import { ClosedError, TritonCheckpointError } from '../errors.ts'
 import { retryUntil } from './retry-until.ts'
@@ -29,9 +29,9 @@ export class SqliteDatabase implements SqlDatabase {
   #lastTurn: Promise<unknown> = Promise.resolve()
 
   constructor(file: string, options: SqlDatabaseOptions = {}) {
-    this.#file = file
+    this.#file = resolve(file)
     this.#options = { ...sqlDatabaseDefaults, ...options }
-    this.place = `the SQLite file ${file}`
+    this.place = `the SQLite file ${this.#file}`
   }
 
   transaction<T>(work: TransactionWork, act: (query: SqlQuery) => Promise<T>): Promise<T> {
@@ -79,8 +79,16 @@ export class SqliteDatabase implements SqlDatabase {
       database.exec('COMMIT')
       return result
     } catch (error) {
-      if (database.inTransaction) database.exec('ROLLBACK')
+      this.#rollBack(database)
       throw error
+    }
+  }
+
+  #rollBack(database: LibsqlDatabase.Database): void {
+    try {
+      if (database.inTransaction) database.exec('ROLLBACK')
+    } catch {
+      this.#forget() // a connection that can't even roll back; closing it does. The first error is the one to tell.
     }
   }
 
