@@ -58,6 +58,14 @@ export type Diagnostic =
       durationMs: number
     }
   | { type: 'get-retry'; stream: string; shardId: string; errorCode: string; attempt: number; delayMs: number }
+  | {
+      /** ListShards failed for now, or answered no shards yet. */
+      type: 'list-retry'
+      stream: string
+      errorCode: string
+      attempt: number
+      delayMs: number
+    }
   | { type: 'iterator-expired'; stream: string; shardId: string; from: string }
   | {
       /** The position asked for is no longer in the stream: reading starts at the oldest record that is. */
@@ -78,6 +86,13 @@ export type Diagnostic =
   | {
       /** A merged shard is read although nobody knows whether its other parent was read to the end. */
       type: 'merge-parent-unknown'
+      stream: string
+      shardId: string
+      otherParentShardId: string
+    }
+  | {
+      /** A merged shard waits until the reader of its other parent has finished that one. */
+      type: 'merge-parent-awaited'
       stream: string
       shardId: string
       otherParentShardId: string

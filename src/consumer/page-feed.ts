@@ -1,0 +1,294 @@
+import { setMaxListeners } from 'node:events'
+import { sleep } from '../clock.ts'
+import { report } from '../diagnostics.ts'
+import { NotFoundError, TritonError } from '../errors.ts'
+import { describePosition } from '../kinesis/position.ts'
+import { backoffMs } from './backoff.ts'
+import { type Beginning, beginReading, listShards } from './begin-reading.ts'
+import type { BegunShard } from './lineage.ts'
+import { PrefetchBudget } from './prefetch-budget.ts'
+import type { ReadSettings } from './read-settings.ts'
+import { type ShardPage, ShardReader } from './shard-reader.ts'
+
+/**
+ * Fetches ahead from all shards of one reader, within the budget, and hands out pages in the order in which they came:
+ * a shard's end stands in that order before the first page of its children.
+ *
+ *     prepared   the shards are listed and *latest* is taken, from the constructor on; nothing is fetched
+ *     reading    from `begin` on
+ *     stopped    `stop`: no fetch any more; the pages that are there can still be had
+ *     over       no page will come: all was read, or `failure` says why, or the feed was closed
+ */
+export class PageFeed {
+  readonly #settings: ReadSettings
+  readonly #life = new AbortController()
+  readonly #budget: PrefetchBudget
+  readonly #onNews: () => void
+  readonly #prepared: Promise<Beginning | undefined>
+  readonly #readers = new Map<string, ShardReader>()
+  #pages: ShardPage[] = []
+  #hasBegun = false
+  /** Loops that may still bring a page: one a shard, one that lists, one that waits for other readers. */
+  #taskCount = 0
+  #isListing = false
+  #isListingWanted = false
+  #isAskingOthers = false
+  #failure: unknown
+  #whenIdle: (() => void) | undefined
+
+  /** `onNews` is called when a page came or the feed is over. */
+  constructor(settings: ReadSettings, onNews: () => void) {
+    this.#settings = settings
+    this.#onNews = onNews
+    this.#budget = new PrefetchBudget(settings.prefetchBytes)
+    setMaxListeners(0, this.#life.signal)
+    this.#prepared = this.#prepare()
+    // Whoever begins or waits for it hears of a failure; a feed that nobody uses must not end the process.
+    this.#prepared.catch(() => {})
+  }
+
+  /** Resolves when every shard's start is known and taken. Rejects with what `failure` will be. */
+  async ready(): Promise<void> {
+    await this.#prepared
+  }
+
+  /** What was learnt at the start; undefined before, or when closed or failed before. */
+  beginning: Beginning | undefined
+
+  begin(): void {
+    if (this.#hasBegun) return
+    this.#hasBegun = true
+    this.#run(async () => {
+      this.beginning = await this.#prepared
+      this.#startReady()
+    })
+  }
+
+  /** The next page that is there; whoever takes it calls `release` when done with it. */
+  shift(): ShardPage | undefined {
+    return this.#pages.shift()
+  }
+
+  get hasPage(): boolean {
+    return this.#pages.length > 0
+  }
+
+  release(page: ShardPage): void {
+    this.#budget.release(page.heldBytes)
+  }
+
+  /** Bytes that are fetched or being fetched and not released. */
+  get heldBytes(): number {
+    return this.#budget.heldBytes
+  }
+
+  /** No page is there and none will come. */
+  get isOver(): boolean {
+    return this.#hasBegun && this.#taskCount === 0 && this.#pages.length === 0
+  }
+
+  /** Why the feed is over, when it is over because it failed. */
+  get failure(): unknown {
+    return this.#failure
+  }
+
+  stop(): void {
+    this.#hasBegun = true
+    this.#life.abort()
+    this.#onNews()
+  }
+
+  /** Stops and drops what was fetched. Resolves when nothing runs any more. */
+  async close(): Promise<void> {
+    this.stop()
+    for (const page of this.#pages.splice(0)) this.release(page)
+    this.#onNews()
+    await this.#prepared.catch(() => {})
+    if (this.#taskCount > 0) await new Promise<void>((resolve) => (this.#whenIdle = resolve))
+    for (const page of this.#pages.splice(0)) this.release(page)
+  }
+
+  async #prepare(): Promise<Beginning | undefined> {
+    const { signal } = this.#life
+    const beginning = await beginReading(this.#settings, signal)
+    const isLatest = beginning?.lineage.startsAtLatest ?? []
+    await Promise.all(isLatest.map((shardId) => this.#reader({ shardId, position: { type: 'LATEST' } }).open()))
+    return beginning
+  }
+
+  #reader(begun: Pick<BegunShard, 'shardId' | 'position'>): ShardReader {
+    const known = this.#readers.get(begun.shardId)
+    if (known !== undefined) return known
+    const { api, stream, limit, idlePollMs, callsPerSecond, clock, random } = this.#settings
+    const reader = new ShardReader({
+      ...{ api, stream, limit, idlePollMs, callsPerSecond, clock, random },
+      ...{ shardId: begun.shardId, position: begun.position },
+      budget: this.#budget,
+      signal: this.#life.signal,
+    })
+    this.#readers.set(begun.shardId, reader)
+    return reader
+  }
+
+  #startReady(): void {
+    const lineage = this.beginning?.lineage
+    if (lineage === undefined || this.#life.signal.aborted) return
+    for (const begun of lineage.begin()) this.#run(() => this.#readShard(begun))
+    if (lineage.unsettledParents().length > 0 && !this.#isAskingOthers) {
+      this.#isAskingOthers = true
+      this.#run(() => this.#askOthers().finally(() => (this.#isAskingOthers = false)))
+    }
+  }
+
+  async #readShard(begun: BegunShard): Promise<void> {
+    const { stream, untilCaughtUp } = this.#settings
+    const { shardId, position } = begun
+    report({ type: 'shard-started', stream, shardId, from: describePosition(position) })
+    if (position.type !== 'LATEST') {
+      for (const parentShardId of begun.unlistedParentIds) {
+        report({ type: 'parent-unlisted', stream, shardId, parentShardId })
+      }
+    }
+    const reader = this.#reader(begun)
+    let tipCount = 0
+    try {
+      for (;;) {
+        const page = await reader.next()
+        if (page === undefined) return
+        if (page.records.length > 0 || page.isEnd) this.#push(page)
+        else this.release(page)
+        if (page.isEnd) return this.#finish(page)
+        // Only the page after a tip can tell an open shard from a closed one whose end was not asked for yet. One tip
+        // suffices when it came empty; under load no page does, so the second ends it too.
+        tipCount = page.millisBehindLatest === 0 ? tipCount + (page.records.length === 0 ? 2 : 1) : 0
+        if (untilCaughtUp && tipCount >= 2) return
+      }
+    } catch (error) {
+      if (!(error instanceof NotFoundError)) throw error
+      await this.#afterExpiry(shardId, reader, error)
+    } finally {
+      this.#readers.delete(shardId)
+    }
+  }
+
+  #push(page: ShardPage): void {
+    this.#pages.push(page)
+    this.#onNews()
+  }
+
+  #finish(end: ShardPage): void {
+    const { stream } = this.#settings
+    const childShardIds = end.childShards.map((child) => child.shardId)
+    report({ type: 'shard-finished', stream, shardId: end.shardId, childShardIds })
+    this.beginning?.lineage.finish(end.shardId, end.childShards)
+    this.#startReady()
+    this.#relist()
+  }
+
+  /** A shard that vanished while it was read: retention took it, so its children go on, or the stream is gone. */
+  async #afterExpiry(shardId: string, reader: ShardReader, error: NotFoundError): Promise<void> {
+    const { stream } = this.#settings
+    const shards = await listShards(this.#settings, this.#life.signal)
+    if (shards === undefined) return
+    if (shards.some((shard) => shard.shardId === shardId)) throw error
+    const position = reader.position
+    const sequenceNumber = 'sequenceNumber' in position ? position.sequenceNumber : '0'
+    report({ type: 'position-trimmed', stream, shardId, sequenceNumber })
+    this.beginning?.lineage.learn(shards)
+    this.#push({ shardId, records: [], millisBehindLatest: 0, isEnd: true, childShards: [], heldBytes: 0 })
+    this.beginning?.lineage.finish(shardId)
+    this.#startReady()
+  }
+
+  /** Lists again, soon: shards that end together share a listing that began after all of them. */
+  #relist(): void {
+    this.#isListingWanted = true
+    if (this.#isListing) return
+    this.#isListing = true
+    this.#run(async () => {
+      try {
+        while (this.#isListingWanted) {
+          this.#isListingWanted = false
+          const shards = await listShards(this.#settings, this.#life.signal)
+          if (shards === undefined) return
+          this.beginning?.lineage.learn(shards)
+          this.#startReady()
+        }
+      } finally {
+        this.#isListing = false
+      }
+    })
+  }
+
+  /** Learns from the checkpoints how far other readers are with the other parents of merged shards. */
+  async #askOthers(): Promise<void> {
+    const { stream, clock, untilCaughtUp, random } = this.#settings
+    const { signal } = this.#life
+    const lineage = this.beginning?.lineage
+    const begunMs = clock.monotonic()
+    const awaited = new Set<string>()
+    let failedCount = 0
+    while (lineage !== undefined && !signal.aborted) {
+      const target = await this.#settings.checkpointTarget()
+      let rows: ReadonlyMap<string, { isFinished: boolean }> | undefined
+      try {
+        rows = await target?.store.load(target.client, stream)
+        failedCount = 0
+      } catch (error) {
+        // The database may come back; until it does, nobody can say that the other parent is done.
+        if (!(error instanceof TritonError)) throw error
+        failedCount += 1
+        const delayMs = backoffMs(failedCount, random)
+        const facts = { stream, client: target?.client ?? '', errorCode: error.code }
+        report({ type: 'checkpoint-retry', ...facts, attempt: failedCount, delayMs })
+        await sleep(clock, delayMs, signal)
+        continue
+      }
+      const isPatient = target !== undefined && !untilCaughtUp
+      const isStrangeAwaited = isPatient && clock.monotonic() - begunMs < strangerGraceMs
+      for (const { shardId, parentShardId } of lineage.unsettledParents()) {
+        const names = { stream, shardId, otherParentShardId: parentShardId }
+        if (rows !== undefined && this.#isDone(parentShardId, rows)) lineage.settle(parentShardId)
+        else if (isPatient && (rows?.has(parentShardId) === true || isStrangeAwaited)) {
+          if (!awaited.has(shardId)) report({ type: 'merge-parent-awaited', ...names })
+          awaited.add(shardId)
+        } else {
+          report({ type: 'merge-parent-unknown', ...names })
+          lineage.settle(parentShardId)
+        }
+      }
+      for (const begun of lineage.begin()) this.#run(() => this.#readShard(begun))
+      if (lineage.unsettledParents().length === 0) return
+      this.#relist()
+      await sleep(clock, askAgainMs, signal)
+    }
+  }
+
+  #isDone(parentShardId: string, rows: ReadonlyMap<string, { isFinished: boolean }>): boolean {
+    const map = this.beginning?.map
+    return (
+      rows.get(parentShardId)?.isFinished === true || map?.someDescendant(parentShardId, (id) => rows.has(id)) === true
+    )
+  }
+
+  /** Runs a loop whose failure is the feed's, and knows when the last one has ended. */
+  #run(task: () => Promise<void>): void {
+    this.#taskCount += 1
+    task()
+      .catch((error: unknown) => {
+        this.#failure ??= error
+        this.#life.abort()
+      })
+      .finally(() => {
+        this.#taskCount -= 1
+        if (this.#taskCount > 0) return
+        this.#whenIdle?.()
+        this.#onNews()
+      })
+  }
+}
+
+/** How often the checkpoints of other readers are looked at while one of them is waited for. */
+const askAgainMs = 1_000
+/** How long a reader without any checkpoint in its shard is waited for, before it counts as not there. */
+const strangerGraceMs = 10_000
