@@ -27,6 +27,7 @@ export class PostgresDatabase implements SqlDatabase {
   readonly #options: Required<SqlDatabaseOptions>
   readonly #closing = new AbortController()
   readonly #inHand = new Set<Promise<unknown>>()
+  #lastWrite: Promise<unknown> = Promise.resolve()
   #pool: Promise<Pool> | undefined
   /** sslmode=prefer against a server without TLS: what libpq does then, too. */
   #isPlain = false
@@ -40,10 +41,13 @@ export class PostgresDatabase implements SqlDatabase {
     this.place = `PostgreSQL database "${database}" at ${at} (user "${user}")`
   }
 
-  transaction<T>(work: TransactionWork, act: (query: SqlQuery) => Promise<T>): Promise<T> {
-    const done = this.#retry(work, act)
+  async transaction<T>(work: TransactionWork, act: (query: SqlQuery) => Promise<T>): Promise<T> {
+    if (this.#closing.signal.aborted) throw new ClosedError(`can't ${work.purpose}: the store was closed`)
+    const turn = work.mode === 'read' ? Promise.resolve() : this.#lastWrite
+    const done = turn.then(() => this.#retry(work, act))
     const settled: Promise<unknown> = done.catch(() => undefined).finally(() => this.#inHand.delete(settled))
     this.#inHand.add(settled)
+    if (work.mode !== 'read') this.#lastWrite = settled
     return done
   }
 
@@ -66,7 +70,6 @@ export class PostgresDatabase implements SqlDatabase {
   }
 
   async #retry<T>(work: TransactionWork, act: (query: SqlQuery) => Promise<T>): Promise<T> {
-    if (this.#closing.signal.aborted) throw new ClosedError(`can't ${work.purpose}: the store was closed`)
     try {
       return await retryUntil(() => this.#attempt(work.mode, act), {
         ...this.#options,
@@ -151,9 +154,11 @@ export class PostgresDatabase implements SqlDatabase {
     const text = textOf(error)
     if (codeOf(error) === '42P01') return `${text}; ${initAdvice}`
     if (codeOf(error) === '28P01') return `${text}; correct the password (in the address, PGPASSWORD or ~/.pgpass)`
+    if (codeOf(error) === '42501')
+      return `${text}; let "triton checkpoint init" run as a user who may create tables, and grant them`
     if (!isTransient(error)) return text
     const advice = isSqlState(error) ? '' : '; is it running, and reachable from here?'
-    return `${text} (given up after ${this.#options.retryMs} ms)${advice}`
+    return `${text} (given up after ${this.#options.retryMs} ms or when closed)${advice}`
   }
 }
 

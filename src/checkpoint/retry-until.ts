@@ -9,7 +9,7 @@ export interface RetryRules {
   /** The wait before the second try; it doubles up to `longestDelayMs`, and chance takes off up to half. */
   firstDelayMs: number
   longestDelayMs: number
-  /** Ends the waiting: the last error is thrown. */
+  /** Ends the waiting and the trying: the last error is thrown. */
   signal: AbortSignal
   isTransient(error: unknown): boolean
   onRetry(error: unknown, attempt: number, delayMs: number): void
@@ -25,7 +25,7 @@ export async function retryUntil<T>(act: () => Promise<T>, rules: RetryRules): P
       if (!rules.isTransient(error)) throw error
       const fullDelayMs = Math.min(rules.longestDelayMs, rules.firstDelayMs * 2 ** (attempt - 1))
       const delayMs = Math.ceil(fullDelayMs * (1 - rules.random.next() / 2))
-      if (rules.clock.monotonic() + delayMs > deadlineMs) throw error
+      if (rules.signal.aborted || rules.clock.monotonic() + delayMs > deadlineMs) throw error
       rules.onRetry(error, attempt, delayMs)
       await sleep(rules.clock, delayMs, rules.signal)
       if (rules.signal.aborted) throw error

@@ -16,14 +16,14 @@ import { initAdvice, type SqlDatabase, type SqlQuery, type TransactionWork } fro
  * knew about the former place is void by itself.
  */
 const tables = {
-  main: `CREATE TABLE IF NOT EXISTS triton_checkpoint (
+  triton_checkpoint: `CREATE TABLE IF NOT EXISTS triton_checkpoint (
 	client VARCHAR(255) NOT NULL,
 	stream VARCHAR(255) NOT NULL,
 	shard VARCHAR(255) NOT NULL,
 	seq_num VARCHAR(255) NOT NULL,
 	updated INTEGER NOT NULL,
 	PRIMARY KEY (client, stream, shard))`,
-  detail: `CREATE TABLE IF NOT EXISTS triton_checkpoint_detail (
+  triton_checkpoint_detail: `CREATE TABLE IF NOT EXISTS triton_checkpoint_detail (
 	client VARCHAR(255) NOT NULL,
 	stream VARCHAR(255) NOT NULL,
 	shard VARCHAR(255) NOT NULL,
@@ -31,22 +31,19 @@ const tables = {
 	sub_seq_num BIGINT,
 	finished INTEGER NOT NULL,
 	PRIMARY KEY (client, stream, shard))`,
-  start: `CREATE TABLE IF NOT EXISTS triton_checkpoint_start (
+  triton_checkpoint_start: `CREATE TABLE IF NOT EXISTS triton_checkpoint_start (
 	client VARCHAR(255) NOT NULL,
 	stream VARCHAR(255) NOT NULL,
 	timestamp_ms BIGINT NOT NULL,
 	PRIMARY KEY (client, stream))`,
 }
 const mainTable = 'triton_checkpoint'
-const sideTables = ['triton_checkpoint_detail', 'triton_checkpoint_start']
+const tableNames = Object.keys(tables)
 
 /** Checkpoints in SQLite or PostgreSQL, beside those of the old programs. */
 export class SqlCheckpointStore implements CheckpointStore {
   readonly #database: SqlDatabase
   readonly #clock: Clock
-  /** Writes take effect in the order in which they were asked for: a retried one must not undo a later one. */
-  #lastWrite: Promise<unknown> = Promise.resolve()
-  #hasAllTables = false
 
   /** The store closes the database. */
   constructor(database: SqlDatabase, options: { clock?: Clock } = {}) {
@@ -56,7 +53,7 @@ export class SqlCheckpointStore implements CheckpointStore {
 
   async init(): Promise<void> {
     await this.#database.transaction(work('create', 'create the checkpoint tables'), async (query) => {
-      await this.#createMissing(query, [mainTable, ...sideTables])
+      await createMissing(query, await this.#database.findTables(query, tableNames))
     })
   }
 
@@ -146,7 +143,7 @@ export class SqlCheckpointStore implements CheckpointStore {
   async #read(filter: { client?: string; stream?: string }): Promise<CheckpointRow[]> {
     const purpose = 'read the checkpoints'
     return this.#database.transaction(work('read', purpose, filter.client, filter.stream), async (query) => {
-      const found = await this.#database.findTables(query, [mainTable, ...sideTables])
+      const found = await this.#database.findTables(query, tableNames)
       this.#checkMainTable(found)
       const { client, stream } = filter
       const conditions = [
@@ -162,34 +159,17 @@ export class SqlCheckpointStore implements CheckpointStore {
     })
   }
 
+  /**
+   * A table that an old program made is continued without a word; where there is none at all, somebody must say so.
+   * Looked at each time: it costs one small statement, and whatever becomes of the tables, a save knows.
+   */
   #write<T>(what: TransactionWork, act: (query: SqlQuery) => Promise<T>): Promise<T> {
-    const turn = this.#lastWrite.then(async () => {
-      const result = await this.#database.transaction(what, async (query) => {
-        if (!this.#hasAllTables) await this.#completeTables(query)
-        return act(query)
-      })
-      this.#hasAllTables = true
-      return result
+    return this.#database.transaction(what, async (query) => {
+      const found = await this.#database.findTables(query, tableNames)
+      this.#checkMainTable(found)
+      await createMissing(query, found)
+      return act(query)
     })
-    this.#lastWrite = turn.catch(() => {
-      this.#hasAllTables = false // the tables may have been dropped: the next write looks again
-    })
-    return turn
-  }
-
-  /** A table that an old program made is continued without a word; where there is none at all, somebody must say so. */
-  async #completeTables(query: SqlQuery): Promise<void> {
-    this.#checkMainTable(await this.#database.findTables(query, [mainTable]))
-    await this.#createMissing(query, sideTables)
-  }
-
-  /** Looks first: who may not create tables must still be able to use those that are there. */
-  async #createMissing(query: SqlQuery, names: readonly string[]): Promise<void> {
-    const found = await this.#database.findTables(query, names)
-    for (const statement of Object.values(tables)) {
-      const name = /EXISTS (\w+)/.exec(statement)?.[1] ?? ''
-      if (names.includes(name) && !found.has(name)) await query(statement)
-    }
   }
 
   #checkMainTable(found: ReadonlySet<string>): void {
@@ -198,12 +178,17 @@ export class SqlCheckpointStore implements CheckpointStore {
   }
 }
 
+/** Not left to IF NOT EXISTS: PostgreSQL refuses that to who may not create tables, even where they are. */
+async function createMissing(query: SqlQuery, found: ReadonlySet<string>): Promise<void> {
+  for (const [name, statement] of Object.entries(tables)) if (!found.has(name)) await query(statement)
+}
+
 interface SavedRow extends Checkpoint {
   shardId: string
 }
 
 /** Well below the 32,766 values that one SQLite statement takes. */
-const rowsPerStatement = 500
+const rowsPerStatement = 1_000
 
 /** The column is INTEGER, four bytes in PostgreSQL: the year 2038 may not stop anybody's checkpoints. */
 const largestUpdated = 0x7fff_ffff

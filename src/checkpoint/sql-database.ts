@@ -14,20 +14,22 @@ export interface SqlDatabase {
   /**
    * Runs `act` in one transaction. A failure that passes (connection lost, deadlock, locked file) runs the whole of it
    * again, up to `retryMs`: `act` may run several times, and after a lost connection also although it was committed,
-   * so its effect must be the same once or twice. It awaits nothing but its own queries, for others wait meanwhile.
+   * so its effect must be the same once or twice. It awaits nothing but its own queries, for others wait meanwhile:
+   * transactions that write take effect in the order in which they were asked for, so that a retried one never undoes
+   * a later one.
    * Everything thrown by the database becomes a `TritonCheckpointError`.
    */
   transaction<T>(work: TransactionWork, act: (query: SqlQuery) => Promise<T>): Promise<T>
   /** Which of these tables exist. */
   findTables(query: SqlQuery, names: readonly string[]): Promise<Set<string>>
-  /** Waits for the transactions in hand, without their retries. May be called twice. */
+  /** Waits for the transactions that were asked for, each of which is still tried once. May be called twice. */
   close(): Promise<void>
 }
 
 export interface TransactionWork {
   /** For messages, after "can't": `save the checkpoints of client c on stream s`. */
   purpose: string
-  /** `read` changes nothing; `create` may create tables, and the database file. */
+  /** `read` changes nothing; `create` makes the database file where it is missing, others refuse to. */
   mode: 'read' | 'write' | 'create'
   /** A failure that passes was met and the transaction will be tried again. */
   onRetry(errorCode: string, attempt: number, delayMs: number): void

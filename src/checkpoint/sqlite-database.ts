@@ -17,7 +17,7 @@ import {
  * waits for a lock only `busyTimeoutMs`, and the longer waiting is done by timers.
  *
  * States: closed file (at first, and after the file was replaced) -> open -> closed for good. One transaction at a
- * time; the others wait in a line, so that saves take effect in the order in which they were asked for.
+ * time; the others wait in a line.
  */
 export class SqliteDatabase implements SqlDatabase {
   readonly place: string
@@ -34,7 +34,8 @@ export class SqliteDatabase implements SqlDatabase {
     this.place = `the SQLite file ${this.#file}`
   }
 
-  transaction<T>(work: TransactionWork, act: (query: SqlQuery) => Promise<T>): Promise<T> {
+  async transaction<T>(work: TransactionWork, act: (query: SqlQuery) => Promise<T>): Promise<T> {
+    if (this.#closing.signal.aborted) throw new ClosedError(`can't ${work.purpose}: the store was closed`)
     const turn = this.#lastTurn.then(() => this.#retry(work, act))
     this.#lastTurn = turn.catch(() => undefined) // whoever asked for it hears of it
     return turn
@@ -48,11 +49,11 @@ export class SqliteDatabase implements SqlDatabase {
   async close(): Promise<void> {
     this.#closing.abort()
     await this.#lastTurn
+    if (this.#connection !== undefined) writeBackLog(this.#connection.database)
     this.#forget()
   }
 
   async #retry<T>(work: TransactionWork, act: (query: SqlQuery) => Promise<T>): Promise<T> {
-    if (this.#closing.signal.aborted) throw new ClosedError(`can't ${work.purpose}: the store was closed`)
     try {
       return await retryUntil(() => this.#attempt(work.mode, act), {
         ...this.#options,
@@ -114,7 +115,8 @@ export class SqliteDatabase implements SqlDatabase {
   }
 
   #explain(error: unknown): string {
-    if (isLocked(error)) return `another process has held its lock for over ${this.#options.retryMs} ms`
+    if (isLocked(error))
+      return `another process holds its lock (given up after ${this.#options.retryMs} ms or when closed)`
     if (!existsSync(dirname(this.#file))) return 'its directory does not exist: create it first'
     const text = error instanceof Error ? error.message : String(error)
     return text.startsWith('no such table') ? `${text}; ${initAdvice}` : text
@@ -134,6 +136,18 @@ function preferWal(database: LibsqlDatabase.Database): void {
     database.pragma('journal_mode = WAL')
   } catch (error) {
     if (!isLocked(error)) throw error
+  }
+}
+
+/**
+ * libsql closes the file only when the last statement prepared on it is garbage, at some later time. Whoever copies or
+ * moves the file after `close` shall find everything in it.
+ */
+function writeBackLog(database: LibsqlDatabase.Database): void {
+  try {
+    database.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+  } catch {
+    // Others use the file, or it is gone: nothing is lost, the log stays beside it.
   }
 }
 
