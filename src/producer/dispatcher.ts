@@ -1,0 +1,293 @@
+import type { Timer } from '../clock.ts'
+import { isObserved, report } from '../diagnostics.ts'
+import { ClosedError } from '../errors.ts'
+import type { KinesisApi } from '../kinesis/kinesis-api.ts'
+import { type Failure, isAccepted, isRetryable, markOvertaken, type Verdict } from './judge-answers.ts'
+import { type BatchLimits, type KeyLane, KeyLanes, waitingIn } from './key-lanes.ts'
+import type { PendingRecord, PutCall } from './pending-record.ts'
+import type { ResolvedProducerOptions } from './producer-options.ts'
+import { putErrorOf } from './put-outcome.ts'
+import { retryDelayMs } from './retry-delay.ts'
+import { sendBatch } from './send-batch.ts'
+
+/**
+ * Brings the records that a producer holds to their outcomes, a batch at a time.
+ *
+ *     lane -> batch -> accepted
+ *                   -> failed for good, or for as long as its deadline allows
+ *                   -> back to the head of its lane, which rests a while
+ */
+export class Dispatcher {
+  readonly #api: KinesisApi
+  readonly #stream: string
+  readonly #options: ResolvedProducerOptions
+  readonly #limits: BatchLimits
+  /** There may be room again, or nothing left. */
+  readonly #onSettled: () => void
+  readonly #lanes = new KeyLanes()
+  readonly #sent = new Set<readonly PendingRecord[]>()
+  #heldCount = 0
+  #heldBytes = 0
+  #mayLinger: boolean
+  #planned: { cancel(): void; isLingering: boolean } | undefined
+  #stallTimer: Timer | undefined
+  readonly #restTimers = new Set<Timer>()
+  #lastAcceptedAtMs = Number.NEGATIVE_INFINITY
+  #lastFailure: Failure | undefined
+
+  constructor(api: KinesisApi, stream: string, options: ResolvedProducerOptions, onSettled: () => void) {
+    this.#api = api
+    this.#stream = stream
+    this.#options = options
+    this.#onSettled = onSettled
+    this.#mayLinger = options.lingerMs > 0
+    this.#limits = {
+      records: options.batchRecords,
+      bytes: options.batchBytes,
+      onePerKey: options.order === 'strict',
+    }
+  }
+
+  /** Records without an outcome. */
+  get heldCount(): number {
+    return this.#heldCount
+  }
+
+  get heldBytes(): number {
+    return this.#heldBytes
+  }
+
+  add(record: PendingRecord): void {
+    this.#heldCount++
+    this.#heldBytes += record.heldBytes
+    this.#lanes.add(record)
+    this.#plan()
+    this.#stallTimer ??= this.#options.clock.setTimer(() => this.#lookForStall(), this.#options.deadlineMs)
+  }
+
+  /** Records wait for company no longer. */
+  hurry(): void {
+    this.#mayLinger = false
+    if (this.#lanes.waitingCount > 0) this.#plan()
+  }
+
+  /** Waiting records of these calls are handed back; those under way get no further attempt. */
+  callOff(calls: ReadonlySet<PutCall>): void {
+    for (const batch of this.#sent) for (const record of batch) if (calls.has(record.call)) record.isCalledOff = true
+    const withdrawn = [...this.#lanes.waiting()].filter((record) => calls.has(record.call))
+    for (const record of withdrawn) {
+      this.#lanes.withdraw(record)
+      const error = new ClosedError(`A put into stream ${this.#stream} was called off before Kinesis had the record.`)
+      this.#release(record)
+      const { mayHaveBeenWritten } = record
+      record.call.fail(record.index, record.entry, { code: error.code, error, mayHaveBeenWritten })
+    }
+    this.#goOn()
+  }
+
+  /** The next batches leave after this turn of the event loop, with all that was put in it; later, when lingering. */
+  #plan(): void {
+    const isLingering = this.#mayLinger && this.#lanes.waitingCount < this.#limits.records
+    if (this.#planned !== undefined) {
+      if (isLingering || !this.#planned.isLingering) return
+      this.#planned.cancel()
+    }
+    const dispatch = () => this.#dispatch()
+    if (isLingering) {
+      const timer = this.#options.clock.setTimer(dispatch, this.#options.lingerMs)
+      this.#planned = { isLingering, cancel: () => timer.cancel() }
+    } else {
+      const immediate = setImmediate(dispatch)
+      this.#planned = { isLingering, cancel: () => clearImmediate(immediate) }
+    }
+  }
+
+  #dispatch(): void {
+    this.#planned?.cancel()
+    this.#planned = undefined
+    while (this.#sent.size < this.#options.requestsInFlight) {
+      const retriesOnly = this.#lanes.retryingCount >= retryBacklogRecords
+      const batch = this.#lanes.takeBatch(this.#limits, retriesOnly)
+      if (batch.length === 0) return
+      void this.#carry(batch)
+    }
+  }
+
+  /** One attempt for each record of the batch. */
+  async #carry(batch: readonly PendingRecord[]): Promise<void> {
+    const { clock, deadlineMs } = this.#options
+    this.#sent.add(batch)
+    const startMs = clock.monotonic()
+    let latestFirstMs = 0
+    for (const record of batch) {
+      if (record.attemptCount++ === 0) record.firstSentAtMs = startMs
+      latestFirstMs = Math.max(latestFirstMs, record.firstSentAtMs)
+    }
+    const deadline = new AbortController()
+    const timer = clock.setTimer(() => deadline.abort(), latestFirstMs + deadlineMs - startMs)
+    const entries = batch.map((record) => record.entry)
+    const verdicts = await sendBatch(this.#api, this.#stream, entries, deadline.signal)
+    timer.cancel()
+    this.#sent.delete(batch)
+    this.#settle(batch, verdicts, startMs)
+    this.#goOn()
+  }
+
+  #settle(batch: readonly PendingRecord[], verdicts: readonly Verdict[], startMs: number): void {
+    const { clock, random, order, deadlineMs } = this.#options
+    const nowMs = clock.monotonic()
+    const failure = verdicts.find((verdict) => !isAccepted(verdict)) as Failure | undefined
+    const attemptCount = batch.reduce((most, record) => Math.max(most, record.attemptCount), 0)
+    const delayMs = failure === undefined ? 0 : retryDelayMs(attemptCount, this.#options, random)
+    if (failure !== undefined && order === 'lane') markOvertaken(batch, verdicts)
+
+    const again: PendingRecord[] = []
+    const failed: { record: PendingRecord; verdict: Failure }[] = []
+    let reorderedCount = 0
+    for (let index = 0; index < batch.length; index++) {
+      const record = batch[index] as PendingRecord
+      const verdict = verdicts[index] as Verdict
+      if (isAccepted(verdict)) {
+        if (record.isOvertaken) reorderedCount++
+        this.#lastAcceptedAtMs = nowMs
+        this.#release(record)
+        record.call.accept(record.index, verdict, record.isOvertaken)
+        continue
+      }
+      record.mayHaveBeenWritten ||= verdict.mayHaveBeenWritten
+      const hasTime = nowMs + delayMs < record.firstSentAtMs + deadlineMs
+      if (isRetryable(verdict) && hasTime && !record.isCalledOff) again.push(record)
+      else failed.push({ record, verdict })
+    }
+    const resting = this.#lanes.settle(batch, again)
+    if (again.length > 0) this.#rest(resting, delayMs)
+    for (const { record, verdict } of failed) this.#giveUp(record, verdict)
+    for (const { record, verdict } of failed) if (isRetryable(verdict)) this.#giveUpStale(record, verdict, nowMs)
+
+    if (failure === undefined && !isObserved()) return
+    this.#lastFailure = failure ?? this.#lastFailure
+    this.#tell(batch, { again, failure, attemptCount, delayMs, reorderedCount, durationMs: nowMs - startMs })
+  }
+
+  #rest(lanes: readonly KeyLane[], delayMs: number): void {
+    const timer = this.#options.clock.setTimer(() => {
+      this.#restTimers.delete(timer)
+      this.#lanes.resume(lanes)
+      this.#dispatch()
+    }, delayMs)
+    this.#restTimers.add(timer)
+  }
+
+  #goOn(): void {
+    if (this.#heldCount === 0) {
+      this.#stallTimer?.cancel()
+      this.#stallTimer = undefined
+      for (const timer of this.#restTimers) timer.cancel()
+      this.#restTimers.clear()
+    }
+    this.#onSettled()
+    this.#dispatch()
+  }
+
+  #release(record: PendingRecord): void {
+    record.state = 'settled'
+    this.#heldCount--
+    this.#heldBytes -= record.heldBytes
+  }
+
+  #giveUp(record: PendingRecord, failure: Failure): void {
+    this.#release(record)
+    const error = putErrorOf(record, failure, this.#stream, this.#options.deadlineMs)
+    const { mayHaveBeenWritten } = record
+    report({
+      type: 'put-failed',
+      stream: this.#stream,
+      recordCount: 1,
+      errorCode: failure.errorCode,
+      mayHaveBeenWritten,
+    })
+    record.call.fail(record.index, record.entry, { code: failure.errorCode, error, mayHaveBeenWritten })
+  }
+
+  /** Records that waited behind one that was given up, for as long as it was allowed to be tried, have had their time. */
+  #giveUpStale(record: PendingRecord, failure: Failure, nowMs: number): void {
+    const dueBeforeMs = nowMs - this.#options.deadlineMs
+    if (record.lane === undefined) return
+    for (const waiting of waitingIn(record.lane)) {
+      if (waiting.attemptCount > 0 || waiting.admittedAtMs > dueBeforeMs) continue
+      this.#lanes.withdraw(waiting)
+      this.#giveUp(waiting, failure)
+    }
+  }
+
+  /**
+   * A record that never had its turn waits for as long as Kinesis accepts others: a slow stream is no failure. When
+   * nothing was accepted for a whole deadline, those that waited as long are given up.
+   */
+  #lookForStall(): void {
+    const { clock, deadlineMs } = this.#options
+    this.#stallTimer = undefined
+    if (this.#heldCount === 0) return
+    const nowMs = clock.monotonic()
+    const failure = this.#lastFailure ?? neverTried
+    let nextDueMs = nowMs + deadlineMs
+    const stalled: PendingRecord[] = []
+    for (const record of this.#lanes.waiting()) {
+      if (record.attemptCount > 0) continue
+      const dueMs = Math.max(record.admittedAtMs, this.#lastAcceptedAtMs) + deadlineMs
+      if (dueMs <= nowMs) stalled.push(record)
+      else nextDueMs = Math.min(nextDueMs, dueMs)
+    }
+    this.#stallTimer = clock.setTimer(() => this.#lookForStall(), nextDueMs - nowMs)
+    for (const record of stalled) {
+      this.#lanes.withdraw(record)
+      this.#giveUp(record, failure)
+    }
+    if (stalled.length > 0) this.#goOn()
+  }
+
+  #tell(
+    batch: readonly PendingRecord[],
+    facts: {
+      again: readonly PendingRecord[]
+      failure: Failure | undefined
+      attemptCount: number
+      delayMs: number
+      reorderedCount: number
+      durationMs: number
+    },
+  ): void {
+    const stream = this.#stream
+    const { again, failure, attemptCount, delayMs, reorderedCount, durationMs } = facts
+    const batchBytes = batch.reduce((sum, record) => sum + record.sentBytes, 0)
+    const failedCount = batch.filter((record) => record.state !== 'settled').length
+    const recordCount = batch.length
+    report({
+      type: 'batch-put',
+      stream,
+      recordCount,
+      batchBytes,
+      failedCount,
+      retryCount: attemptCount - 1,
+      durationMs,
+    })
+    if (again.length > 0 && failure !== undefined) {
+      const { errorCode } = failure
+      report({ type: 'put-retry', stream, recordCount: again.length, errorCode, attempt: attemptCount, delayMs })
+    }
+    if (reorderedCount > 0) report({ type: 'record-reordered', stream, recordCount: reorderedCount })
+  }
+}
+
+/**
+ * So many refused records wait at most beside what is under way; new ones stay back meanwhile. A stream that is slower
+ * than its callers then sees few records often, rather than all of them seldom.
+ */
+const retryBacklogRecords = 2_000
+
+const neverTried: Failure = {
+  errorCode: 'ETIMEDOUT',
+  errorMessage: 'no request came to its turn, because none before it was answered',
+  errorClass: 'transient',
+  mayHaveBeenWritten: false,
+}

@@ -1,0 +1,189 @@
+import { ClosedError, type TritonError } from '../errors.ts'
+import type { KinesisApi, PutEntry } from '../kinesis/kinesis-api.ts'
+import { defaultMaxRecordBytes, highestMaxRecordBytes } from '../kinesis/limits.ts'
+import { CallsBySignal } from './calls-by-signal.ts'
+import { checkEntry, sizeOfEntry, tooLargeError } from './check-entry.ts'
+import { Dispatcher } from './dispatcher.ts'
+import { Fifo } from './fifo.ts'
+import { type PutCall, pendingRecord } from './pending-record.ts'
+import { type ProducerOptions, type ResolvedProducerOptions, resolveProducerOptions } from './producer-options.ts'
+import { ManyPut, SinglePut } from './put-calls.ts'
+import type { PutOutcome, PutResult } from './put-outcome.ts'
+
+export type { ProducerOptions } from './producer-options.ts'
+export { type PutAccepted, PutError, type PutFailed, type PutOutcome, type PutResult } from './put-outcome.ts'
+
+export interface PutOptions {
+  /** Calls off what was not sent yet and any further attempt; what is under way is waited for. */
+  signal?: AbortSignal
+}
+
+/**
+ * Puts records into one stream: those of one turn of the event loop travel together, those of one key in order, and each
+ * gets exactly one outcome. What it holds is bounded: when it is full, calls wait in line and take turns.
+ *
+ *     open -> closing: takes no further calls, finishes those it has -> closed
+ */
+export class Producer implements AsyncDisposable {
+  readonly #api: KinesisApi
+  readonly #stream: string
+  readonly #options: ResolvedProducerOptions
+  readonly #dispatcher: Dispatcher
+  /** Calls that have records to hand over and wait for room. */
+  readonly #line = new Fifo<PutCall>()
+  readonly #calls = new CallsBySignal<PutCall>((calls) => this.#callOff(calls))
+  #maxRecordBytes: number
+  /** Nobody told us what the stream takes: it is asked when a record comes that only some streams take. */
+  #maxRecordIs: 'assumed' | 'asked' | 'known'
+  #closed: Promise<void> | undefined
+  #finishClosing: (() => void) | undefined
+
+  constructor(api: KinesisApi, stream: string, options: ProducerOptions = {}) {
+    this.#api = api
+    this.#stream = stream
+    this.#options = resolveProducerOptions(options)
+    this.#dispatcher = new Dispatcher(api, stream, this.#options, () => this.#goOn())
+    this.#maxRecordBytes = this.#options.maxRecordBytes ?? defaultMaxRecordBytes
+    this.#maxRecordIs = this.#options.maxRecordBytes === undefined ? 'assumed' : 'known'
+  }
+
+  /**
+   * Resolves when Kinesis has the record. Rejects with a `RecordError` when it can't be written, with a `PutError` when
+   * it was sent in vain, and with a `ClosedError` when it was called off.
+   */
+  put(entry: PutEntry, options: PutOptions = {}): Promise<PutResult> {
+    return new Promise((resolve, reject) => {
+      this.#enter(new SinglePut(entry, resolve, reject), options.signal)
+    })
+  }
+
+  /**
+   * Resolves with one outcome per record, in their order, whatever became of them. Entries are drawn from the iterable as
+   * there is room; should it throw, the records drawn until then are finished before its error is passed on.
+   */
+  putMany(entries: Iterable<PutEntry>, options: PutOptions = {}): Promise<PutOutcome[]> {
+    return new Promise((resolve, reject) => {
+      this.#enter(new ManyPut(entries, resolve, reject), options.signal)
+    })
+  }
+
+  /** Records taken over that have no outcome yet. */
+  get unacknowledgedCount(): number {
+    return this.#dispatcher.heldCount
+  }
+
+  /** What they count against `bufferBytes`. */
+  get unacknowledgedBytes(): number {
+    return this.#dispatcher.heldBytes
+  }
+
+  /** Sends what there is, and resolves when every record has its outcome. Later calls are refused. */
+  close(): Promise<void> {
+    this.#closed ??= new Promise((resolve) => {
+      this.#finishClosing = resolve
+      this.#dispatcher.hurry()
+      this.#goOn()
+    })
+    return this.#closed
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  #enter(call: PutCall, signal: AbortSignal | undefined): void {
+    if (this.#closed !== undefined) {
+      refuseAll(call, new ClosedError(`The producer of stream ${this.#stream} was closed before this put.`))
+      return
+    }
+    if (signal?.aborted) {
+      refuseAll(call, this.#calledOffError())
+      return
+    }
+    if (signal !== undefined) {
+      this.#calls.add(call, signal)
+      call.onFinished = () => this.#calls.delete(call, signal)
+    }
+    if (this.#line.length > 0 || this.#admit(call, Number.POSITIVE_INFINITY) !== 'all') this.#line.push(call)
+  }
+
+  /** Takes records over from a call: all, or its share of this turn, or as many as there is room for. */
+  #admit(call: PutCall, share: number): 'all' | 'share' | 'full' {
+    const nowMs = this.#options.clock.monotonic()
+    for (let count = 0; count < share; count++) {
+      const entry = call.peek()
+      if (entry === undefined) {
+        call.finishIfDone()
+        return 'all'
+      }
+      const problem = checkEntry(entry)
+      if (problem !== undefined) {
+        refuse(call, problem)
+        continue
+      }
+      const sentBytes = sizeOfEntry(entry)
+      if (sentBytes > this.#maxRecordBytes) {
+        if (this.#maxRecordIs !== 'known' && sentBytes <= highestMaxRecordBytes) {
+          this.#askMaxRecordBytes()
+          return 'full'
+        }
+        refuse(call, tooLargeError(sentBytes, this.#maxRecordBytes, this.#stream))
+        continue
+      }
+      const record = pendingRecord(entry, call, sentBytes, nowMs)
+      const { heldCount, heldBytes } = this.#dispatcher
+      // A record larger than the whole buffer is let in when it is alone.
+      if (heldBytes + record.heldBytes > this.#options.bufferBytes && heldCount > 0) return 'full'
+      record.index = call.take()
+      this.#dispatcher.add(record)
+    }
+    return 'share'
+  }
+
+  /** Lets waiting calls hand over as much as there is room for, a batch's worth each in turn. */
+  #goOn(): void {
+    for (let call = this.#line.peek(); call !== undefined; call = this.#line.peek()) {
+      const outcome = this.#admit(call, this.#options.batchRecords)
+      if (outcome === 'full') break
+      this.#line.shift()
+      if (outcome === 'share') this.#line.push(call)
+    }
+    if (this.#line.length === 0 && this.#dispatcher.heldCount === 0) this.#finishClosing?.()
+  }
+
+  /** Until the answer is there, the record that needs it and all calls behind it wait: order comes first. */
+  #askMaxRecordBytes(): void {
+    if (this.#maxRecordIs === 'asked') return
+    this.#maxRecordIs = 'asked'
+    const learn = (maxRecordBytes: number) => {
+      this.#maxRecordBytes = maxRecordBytes
+      this.#maxRecordIs = 'known'
+      this.#goOn()
+    }
+    this.#api.describeStreamSummary(this.#stream).then(
+      (summary) => learn(summary.maxRecordBytes),
+      // Without permission to ask, what every stream takes is what we can promise.
+      () => learn(this.#maxRecordBytes),
+    )
+  }
+
+  #callOff(calls: ReadonlySet<PutCall>): void {
+    for (const call of calls) if (this.#line.remove(call)) refuseAll(call, this.#calledOffError())
+    this.#dispatcher.callOff(calls)
+  }
+
+  #calledOffError(): ClosedError {
+    return new ClosedError(`A put into stream ${this.#stream} was called off before it was sent.`)
+  }
+}
+
+/** Hands the call's next record back unsent. */
+function refuse(call: PutCall, error: TritonError): void {
+  const entry = call.peek()
+  if (entry !== undefined) call.fail(call.take(), entry, { code: error.code, error, mayHaveBeenWritten: false })
+}
+
+function refuseAll(call: PutCall, error: TritonError): void {
+  while (call.peek() !== undefined) refuse(call, error)
+  call.finishIfDone()
+}
