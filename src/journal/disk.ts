@@ -12,6 +12,7 @@ import {
   unlinkSync,
   writeSync,
 } from 'node:fs'
+import { report } from '../diagnostics.ts'
 import { StorageError } from '../errors.ts'
 
 /**
@@ -73,6 +74,20 @@ export function storageError(tried: string, path: string, cause: unknown): Stora
   const reason = cause instanceof Error ? cause.message : String(cause)
   const advice = adviceByCode[code] ?? 'look at the disk and at the permissions of the directory'
   return new StorageError(`cannot ${tried} ${path}: ${reason}; ${advice}`, { cause })
+}
+
+export function tellFailedWrite(file: string, error: unknown): void {
+  report({ type: 'journal-write-failed', file, reason: error instanceof Error ? error.message : String(error) })
+}
+
+/** Fine when the file is gone already. */
+export function removeFile(disk: Disk, path: string): void {
+  try {
+    disk.remove(path)
+  } catch (cause) {
+    const isGone = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT'
+    if (!isGone) throw storageError('delete', path, cause)
+  }
 }
 
 class SystemFile implements DiskFile {

@@ -1,32 +1,17 @@
 import { join } from 'node:path'
-import { type Clock, systemClock, type Timer } from '../clock.ts'
-import { report } from '../diagnostics.ts'
+import { type Clock, systemClock } from '../clock.ts'
 import { ClosedError, StorageError } from '../errors.ts'
 import { type Random, randomInteger, systemRandom } from '../random.ts'
-import { type Disk, storageError, systemDisk } from './disk.ts'
-import { openSegment } from './open-segment.ts'
+import { type Disk, removeFile, systemDisk, tellFailedWrite } from './disk.ts'
+import { GroupSync, type SyncRule } from './group-sync.ts'
+import type { JournalIndex, Place } from './journal-index.ts'
+import { listSegments, openSegment } from './open-segment.ts'
+import { type JournalFrame, readFrames } from './read-frames.ts'
 import { RecentBytes } from './recent-bytes.ts'
 import type { Segment } from './segment.ts'
 import { SegmentCursor } from './segment-cursor.ts'
-import {
-  frameBytes,
-  frameHeaderBytes,
-  headerBytes,
-  largestFrameBytes,
-  largestHeadBytes,
-  largestSegmentBytes,
-  partEntryBytes,
-  segmentName,
-  segmentNumber,
-} from './segment-format.ts'
+import { frameBytes, headerBytes, largestSegmentBytes, segmentName } from './segment-format.ts'
 import { SegmentWriter } from './segment-writer.ts'
-
-/**
- * When an append resolves: `always`: the bytes are on the device (appends that arrive together share one sync);
- * `interval`: the kernel has them, which survives a kill of the process, and a sync follows soon; `never`: as
- * `interval`, without the sync.
- */
-export type SyncRule = 'always' | 'interval' | 'never'
 
 export interface JournalOptions {
   /** Created when missing. One journal, and one process at a time, per directory: whoever opens it sees to that. */
@@ -45,33 +30,6 @@ export interface JournalOptions {
   disk?: Disk
 }
 
-/** What the owner of a journal remembers of its frames. The journal keeps it in the footers, so that a start need not read all. */
-export interface JournalIndex {
-  /** A frame stands for good: just acknowledged, or found at open. Called in the order of the frames. */
-  added(place: Place, head: Buffer): void
-  /** What to write into the footer of a segment, all of whose frames were `added` (or `loaded`). */
-  footer(segment: number): Uint8Array
-  /** At open: the footer of a sealed segment. Answers false when it makes no sense, and then its frames are `added` instead. */
-  loaded(segment: number, footer: Buffer): boolean
-  /** The segment was trimmed. */
-  removed(segment: number): void
-}
-
-/** Where a frame stands. */
-export interface Place {
-  segment: number
-  offset: number
-}
-
-/** A frame as `read` hands it out. */
-export interface JournalFrame {
-  place: Place
-  /** Where reading goes on behind this frame. */
-  next: Place
-  head: Buffer
-  parts: Buffer[]
-}
-
 /**
  * An append-only log in a directory of segments. Knows bytes only: a frame is a small head and some parts.
  *
@@ -86,48 +44,56 @@ export interface JournalFrame {
 export class Journal {
   readonly #dir: string
   readonly #rule: SyncRule
-  readonly #syncIntervalMs: number
   readonly #segmentBytes: number
   readonly #recent: RecentBytes
   readonly #index: JournalIndex | undefined
-  readonly #clock: Clock
   readonly #random: Random
   readonly #disk: Disk
+  readonly #sync: GroupSync
 
   #segments: Segment[] = []
   #lastNumber = 0
   #writer: SegmentWriter | undefined
   /** Full segments that can't be sealed before their last frames are acknowledged. */
   #retired: SegmentWriter[] = []
-  #sealed = new Set<SegmentWriter>()
   /** Appends whose frames wait for the next write. */
   #staged: Waiter[] = []
   /** Under `always`: written, waiting for the next sync. */
   #written: Waiter[] = []
   #isFlushPlanned = false
-  #unsynced = new Set<SegmentWriter>()
-  #isDirectoryUnsynced = false
-  #syncing: Promise<void> = Promise.resolve()
   #committing: Promise<void> | undefined
-  #timer: Timer | undefined
   #failure: StorageError | undefined
   #closing: Promise<void> | undefined
 
   private constructor(options: JournalOptions) {
     this.#dir = options.dir
     this.#rule = options.sync ?? defaults.sync
-    this.#syncIntervalMs = options.syncIntervalMs ?? defaults.syncIntervalMs
     this.#segmentBytes = Math.min(options.segmentBytes ?? defaults.segmentBytes, largestSegmentBytes)
     this.#recent = options.recent ?? new RecentBytes(defaults.recentBytes)
     this.#index = options.index
-    this.#clock = options.clock ?? systemClock
     this.#random = options.random ?? systemRandom
     this.#disk = options.disk ?? systemDisk
+    this.#sync = new GroupSync({
+      dir: this.#dir,
+      rule: this.#rule,
+      intervalMs: options.syncIntervalMs ?? defaults.syncIntervalMs,
+      clock: options.clock ?? systemClock,
+      disk: this.#disk,
+      onFailure: (error) => {
+        tellFailedWrite(this.#dir, error)
+        this.#fail(error)
+      },
+    })
   }
 
   static async open(options: JournalOptions): Promise<Journal> {
     const journal = new Journal(options)
-    await journal.#openSegments()
+    try {
+      await journal.#openSegments()
+    } catch (error) {
+      await journal.close()
+      throw error
+    }
     return journal
   }
 
@@ -154,7 +120,7 @@ export class Journal {
   append(head: Buffer, parts: readonly Uint8Array[]): Promise<Place> {
     if (this.#closing !== undefined) return Promise.reject(new ClosedError(`the journal in ${this.#dir} is closed`))
     try {
-      const bytes = checkedFrameBytes(head, parts)
+      const bytes = frameBytes(head, parts)
       const writer = this.#writerFor(bytes)
       const offset = writer.stage(head, parts)
       if (!this.#isFlushPlanned) {
@@ -186,7 +152,7 @@ export class Journal {
       if (segment === undefined) return
       if (segment.number > number) offset = headerBytes
       number = segment.number
-      yield* framesOf(new SegmentCursor(segment, this.#disk, Math.max(offset, headerBytes)), number)
+      yield* readFrames(new SegmentCursor(segment, this.#disk, Math.max(offset, headerBytes)), number)
       if (segment === this.#segments.at(-1)) return
       number += 1
     }
@@ -209,19 +175,15 @@ export class Journal {
     for (;;) {
       const oldest = this.#segments[0]
       if (oldest === undefined || oldest.number >= segment || this.#isWritten(oldest)) break
-      try {
-        this.#disk.remove(oldest.path)
-      } catch (cause) {
-        throw storageError('delete', oldest.path, cause)
-      }
+      removeFile(this.#disk, oldest.path)
       this.#segments = this.#segments.slice(1)
       oldest.isRemoved = true
       oldest.forgetRecent(this.#recent)
       this.#index?.removed(oldest.number)
-      this.#isDirectoryUnsynced = true
+      this.#sync.changedDirectory()
       bytes += oldest.fileBytes
     }
-    if (bytes > 0) await this.sync()
+    await this.#sync.now()
     return bytes
   }
 
@@ -229,7 +191,7 @@ export class Journal {
   async sync(): Promise<void> {
     this.#flush()
     await this.#committing
-    await this.#sync()
+    await this.#sync.now()
     if (this.#failure !== undefined) throw this.#failure
   }
 
@@ -245,27 +207,15 @@ export class Journal {
   async #close(): Promise<void> {
     this.#flush()
     await this.#committing
-    this.#timer?.cancel()
-    try {
-      await this.#sync()
-    } finally {
-      for (const writer of [...this.#retired, ...this.#sealed, this.#writer]) writer?.close()
-      this.#retired = []
-      this.#sealed.clear()
-      this.#writer = undefined
-      for (const segment of this.#segments) segment.forgetRecent(this.#recent)
-    }
+    await this.#sync.stop()
+    for (const writer of [...this.#retired, this.#writer]) writer?.close()
+    this.#retired = []
+    this.#writer = undefined
+    for (const segment of this.#segments) segment.forgetRecent(this.#recent)
   }
 
   async #openSegments(): Promise<void> {
-    let names: string[]
-    try {
-      this.#disk.makeDirectory(this.#dir)
-      names = this.#disk.list(this.#dir)
-    } catch (cause) {
-      throw storageError('open the directory', this.#dir, cause)
-    }
-    const numbers = names.flatMap((name) => segmentNumber(name) ?? []).sort((a, b) => a - b)
+    const numbers = listSegments(this.#disk, this.#dir)
     this.#lastNumber = numbers.at(-1) ?? 0
     for (const number of numbers) {
       const path = join(this.#dir, segmentName(number))
@@ -313,13 +263,13 @@ export class Journal {
     try {
       writer = SegmentWriter.create(this.#disk, path, number, nonce, this.#recent)
     } catch (error) {
-      this.#tellFailedWrite(path, error)
+      tellFailedWrite(path, error)
       throw error
     }
     this.#lastNumber = number
     this.#segments = [...this.#segments, writer.segment]
-    this.#unsynced.add(writer)
-    this.#isDirectoryUnsynced = true
+    this.#sync.wrote(writer)
+    this.#sync.changedDirectory()
     return writer
   }
 
@@ -332,12 +282,12 @@ export class Journal {
     try {
       writer.write()
     } catch (error) {
-      this.#tellFailedWrite(writer.segment.path, error)
+      tellFailedWrite(writer.segment.path, error)
       for (const waiter of waiters) waiter.reject(error)
       if (writer.isSuspect) this.#fail(error)
       return
     }
-    this.#unsynced.add(writer)
+    this.#sync.wrote(writer)
     if (this.#rule === 'always') {
       this.#written.push(...waiters)
       this.#committing ??= this.#commit()
@@ -365,7 +315,7 @@ export class Journal {
       const waiters = this.#written
       this.#written = []
       if (waiters.length === 0) break
-      await this.#sync()
+      await this.#sync.now()
       if (this.#failure === undefined) this.#acknowledge(waiters)
       else this.#refuse(waiters, this.#failure)
       this.#sealRetired()
@@ -386,60 +336,20 @@ export class Journal {
       const { segment } = writer
       if (segment.endOffset !== writer.writtenEnd) break
       this.#retired = this.#retired.filter((other) => other !== writer)
-      this.#sealed.add(writer)
       try {
         writer.seal(this.#index?.footer(segment.number) ?? noFooter)
       } catch (error) {
         // Without a footer it is scanned at the next start, which costs time but no data.
-        this.#tellFailedWrite(segment.path, error)
+        tellFailedWrite(segment.path, error)
       }
-      this.#unsynced.add(writer)
+      this.#sync.finished(writer)
     }
     this.#planSync()
   }
 
+  /** A commit in progress syncs anyway. */
   #planSync(): void {
-    if (this.#rule === 'never') this.#closeSealed([...this.#sealed])
-    if (this.#rule === 'never' || this.#closing !== undefined) return
-    if (this.#timer !== undefined || this.#committing !== undefined) return
-    if (this.#unsynced.size === 0 && !this.#isDirectoryUnsynced) return
-    this.#timer = this.#clock.setTimer(() => {
-      this.#timer = undefined
-      void this.#sync().then(() => this.#planSync())
-    }, this.#syncIntervalMs)
-  }
-
-  /** Never rejects: a failure makes the journal a failed one. */
-  #sync(): Promise<void> {
-    this.#syncing = this.#syncing.then(() => this.#syncNow())
-    return this.#syncing
-  }
-
-  async #syncNow(): Promise<void> {
-    if (this.#rule === 'never' || this.#failure !== undefined) return
-    const writers = [...this.#unsynced]
-    const isDirectoryUnsynced = this.#isDirectoryUnsynced
-    const sealed = writers.filter((writer) => this.#sealed.has(writer))
-    this.#unsynced.clear()
-    this.#isDirectoryUnsynced = false
-    try {
-      for (const writer of writers) await writer.sync()
-      if (isDirectoryUnsynced) await this.#disk.syncDirectory(this.#dir)
-    } catch (error) {
-      const failure = error instanceof StorageError ? error : storageError('sync', this.#dir, error)
-      this.#tellFailedWrite(this.#dir, failure)
-      this.#fail(failure)
-      return
-    }
-    this.#closeSealed(sealed)
-  }
-
-  #closeSealed(writers: readonly SegmentWriter[]): void {
-    for (const writer of writers) {
-      this.#sealed.delete(writer)
-      this.#unsynced.delete(writer)
-      writer.close()
-    }
+    if (this.#committing === undefined && this.#closing === undefined) this.#sync.plan()
   }
 
   #fail(cause: unknown): void {
@@ -469,10 +379,6 @@ export class Journal {
   #isWritten(segment: Segment): boolean {
     return this.#writer?.segment === segment || this.#retired.some((writer) => writer.segment === segment)
   }
-
-  #tellFailedWrite(file: string, error: unknown): void {
-    report({ type: 'journal-write-failed', file, reason: error instanceof Error ? error.message : String(error) })
-  }
 }
 
 interface Waiter {
@@ -482,37 +388,6 @@ interface Waiter {
   head: Buffer
   resolve: (place: Place) => void
   reject: (reason: unknown) => void
-}
-
-async function* framesOf(cursor: SegmentCursor, segment: number): AsyncGenerator<JournalFrame> {
-  try {
-    for (;;) {
-      if (!cursor.next()) {
-        if (await cursor.load()) continue
-        return
-      }
-      if (!(await cursor.loadFrame())) continue
-      const parts: Buffer[] = []
-      for (let index = 0; index < cursor.partCount; index++) {
-        const part = cursor.heldPart(index)
-        if (part !== undefined) parts.push(part)
-      }
-      if (parts.length < cursor.partCount) continue
-      const place = { segment, offset: cursor.offset }
-      yield { place, next: { segment, offset: cursor.nextOffset }, head: cursor.head, parts }
-    }
-  } finally {
-    cursor.close()
-  }
-}
-
-function checkedFrameBytes(head: Uint8Array, parts: readonly Uint8Array[]): number {
-  const bytes = frameBytes(head, parts)
-  const headBytes = frameHeaderBytes + head.length + parts.length * partEntryBytes
-  if (bytes <= largestFrameBytes && headBytes <= largestHeadBytes) return bytes
-  throw new StorageError(
-    `cannot append a frame of ${bytes} bytes (${headBytes} of them head): at most ${largestFrameBytes} (${largestHeadBytes}) are possible; split it`,
-  )
 }
 
 const noFooter = Buffer.alloc(0)

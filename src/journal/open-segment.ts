@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib'
 import { report } from '../diagnostics.ts'
-import { type Disk, type DiskFile, storageError } from './disk.ts'
-import type { JournalIndex } from './journal.ts'
+import { type Disk, type DiskFile, removeFile, storageError } from './disk.ts'
+import type { JournalIndex } from './journal-index.ts'
 import { Segment } from './segment.ts'
 import { SegmentCursor } from './segment-cursor.ts'
 import {
@@ -12,9 +12,23 @@ import {
   headerBytes,
   isProved,
   partEntryBytes,
+  segmentNumber,
   type Trailer,
   trailerBytes,
 } from './segment-format.ts'
+
+/** The numbers of the segments in a directory, oldest first; created when missing. Other files in it are let be. */
+export function listSegments(disk: Disk, dir: string): number[] {
+  try {
+    disk.makeDirectory(dir)
+    return disk
+      .list(dir)
+      .flatMap((name) => segmentNumber(name) ?? [])
+      .sort((one, other) => one - other)
+  } catch (cause) {
+    throw storageError('open the directory', dir, cause)
+  }
+}
 
 export interface OpenedSegment {
   segment: Segment
@@ -56,7 +70,7 @@ export async function openSegment(
     file.close()
   }
   // The process died between creating the file and writing its header.
-  disk.remove(path)
+  removeFile(disk, path)
   return undefined
 }
 

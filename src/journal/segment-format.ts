@@ -44,7 +44,7 @@
  * A segment without a footer is one that is being written, or was when the process died: it is scanned.
  */
 import { crc32 } from 'node:zlib'
-import { assert } from '../errors.ts'
+import { assert, StorageError } from '../errors.ts'
 
 export const headerBytes = 64
 export const frameHeaderBytes = 32
@@ -98,10 +98,15 @@ export function decodeHeader(bytes: Buffer, number: number): number | undefined 
   return undefined
 }
 
+/** How long a frame will be. Throws a StorageError when there can't be one of that length. */
 export function frameBytes(head: Uint8Array, parts: readonly Uint8Array[]): number {
-  let total = frameHeaderBytes + head.length + parts.length * partEntryBytes
+  const bodyStart = frameHeaderBytes + head.length + parts.length * partEntryBytes
+  let total = bodyStart
   for (const part of parts) total += part.length
-  return total
+  if (total <= largestFrameBytes && bodyStart <= largestHeadBytes) return total
+  throw new StorageError(
+    `cannot append a frame of ${total} bytes (${bodyStart} of them head): at most ${largestFrameBytes} (${largestHeadBytes}) are possible; split it`,
+  )
 }
 
 export interface FramePlacement {

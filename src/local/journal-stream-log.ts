@@ -1,8 +1,10 @@
 import type { Clock } from '../clock.ts'
 import { StorageError } from '../errors.ts'
 import type { Disk } from '../journal/disk.ts'
-import { Journal, type JournalIndex, type Place, type SyncRule } from '../journal/journal.ts'
-import type { RecentBytes } from '../journal/recent-bytes.ts'
+import type { SyncRule } from '../journal/group-sync.ts'
+import { Journal } from '../journal/journal.ts'
+import type { JournalIndex, Place } from '../journal/journal-index.ts'
+import { RecentBytes } from '../journal/recent-bytes.ts'
 import type { SegmentCursor } from '../journal/segment-cursor.ts'
 import type { AppendBlock, LogPage, ReadQuery, ShardTail, StreamLog } from './stream-log.ts'
 import { blocksKind, encodeBlocksHead, encodeMarksHead, HeadRows } from './stream-log-frame.ts'
@@ -16,7 +18,7 @@ export interface JournalStreamLogOptions {
   sync?: SyncRule
   /** @default 64 MiB */
   segmentBytes?: number
-  /** The latest records, kept in memory for readers at the tip; may be shared among streams. @default 8 MiB of its own */
+  /** The latest records, kept in memory for readers at the tip. @default 16 MiB for all streams of the process together */
   recent?: RecentBytes
   clock?: Clock
   disk?: Disk
@@ -25,8 +27,10 @@ export interface JournalStreamLogOptions {
 /** Opens (or begins) the log of a stream on disk: one journal, one frame per append. */
 export async function openJournalStreamLog(options: JournalStreamLogOptions): Promise<StreamLog> {
   const keeper = new IndexKeeper()
-  return new JournalStreamLog(await Journal.open({ ...options, index: keeper }), keeper)
+  return new JournalStreamLog(await Journal.open({ recent: sharedRecent, ...options, index: keeper }), keeper)
 }
+
+const sharedRecent = new RecentBytes(16 * 1024 * 1024)
 
 class JournalStreamLog implements StreamLog {
   readonly #journal: Journal
@@ -48,7 +52,7 @@ class JournalStreamLog implements StreamLog {
   async read(query: ReadQuery): Promise<LogPage> {
     const page = new PageBuilder(query)
     const tipSeqIx = this.#tipOf(query.shardIndex)
-    for (const [number, index] of this.#keeper.segmentsFrom(0)) {
+    for (const [number, index] of this.#keeper.segments()) {
       if (page.isFull || page.nextSeqIx > tipSeqIx) break
       const span = index.span(query.shardIndex)
       if (span === undefined || span.lastSeqIx < page.nextSeqIx || span.lastArrivalMs < query.notBeforeMs) continue
@@ -62,7 +66,7 @@ class JournalStreamLog implements StreamLog {
   }
 
   async seqIxAt(shardIndex: number, arrivalMs: number): Promise<number | undefined> {
-    for (const [number, index] of this.#keeper.segmentsFrom(0)) {
+    for (const [number, index] of this.#keeper.segments()) {
       const span = index.span(shardIndex)
       if (span === undefined || span.lastArrivalMs < arrivalMs) continue
       const cursor = this.#journal.cursor(number, span.seekArrival(arrivalMs))
@@ -107,7 +111,7 @@ class JournalStreamLog implements StreamLog {
       return before
     } catch (error) {
       if (!(error instanceof StorageError)) throw error
-      return Math.min(...vanishing.map(([, tail]) => tail.segment))
+      return vanishing.reduce((first, [shardIndex]) => Math.min(first, this.#keeper.knownIn(shardIndex)), before)
     }
   }
 
@@ -130,7 +134,7 @@ class JournalStreamLog implements StreamLog {
           if (await cursor.load()) continue
           return
         }
-        await takeFrame(cursor, query, page)
+        if (!takeHeld(cursor, query, page) && (await cursor.loadFrame())) takeHeld(cursor, query, page)
         if (cursor.offset >= span.lastOffset) return
       }
     } finally {
@@ -139,22 +143,24 @@ class JournalStreamLog implements StreamLog {
   }
 }
 
-/** Adds the current frame's records of the shard to the page. */
-async function takeFrame(cursor: SegmentCursor, query: ReadQuery, page: PageBuilder): Promise<void> {
+/**
+ * Adds the current frame's records of the shard to the page, as far as they are in memory; false when some are not.
+ * Without a promise per frame: a frame may hold a single record.
+ */
+function takeHeld(cursor: SegmentCursor, query: ReadQuery, page: PageBuilder): boolean {
   const { shardIndex, notBeforeMs } = query
   const rows = new HeadRows(cursor.bytes, cursor.headStart, cursor.headBytes)
-  if (rows.kind !== blocksKind) return
+  if (rows.kind !== blocksKind) return true
   for (let row = rows.find(shardIndex, 0); row >= 0; row = rows.find(shardIndex, row + 1)) {
     const recordCount = rows.recordCount(row)
     const seqIx = rows.seqIx(row)
     const arrivalMs = rows.arrivalMs(row)
     if (arrivalMs < notBeforeMs || seqIx + recordCount <= page.nextSeqIx) continue
-    const seqTimeSeconds = rows.seqTimeSeconds(row)
-    const packed = cursor.holds(row) ? cursor.heldPart(row) : await cursor.part(row)
-    // Fetching the part may have moved the frame in memory.
-    rows.reset(cursor.bytes, cursor.headStart, cursor.headBytes)
-    if (packed !== undefined) page.take(packed, seqIx, recordCount, seqTimeSeconds, arrivalMs)
+    if (!cursor.holds(row)) return false
+    const packed = cursor.heldPart(row)
+    if (packed !== undefined) page.take(packed, seqIx, recordCount, rows.seqTimeSeconds(row), arrivalMs)
   }
+  return true
 }
 
 async function findArrival(
@@ -176,14 +182,11 @@ async function findArrival(
   }
 }
 
-/** A tail, and the newest segment that knows of it. */
-interface KnownTail extends ShardTail {
-  segment: number
-}
-
 /** Keeps the sparse index of every segment, and the tails of all shards, as the journal tells of its frames. */
 class IndexKeeper implements JournalIndex {
-  readonly tails = new Map<number, KnownTail>()
+  readonly tails = new Map<number, ShardTail>()
+  /** Per shard: the newest segment that knows its tail. */
+  readonly #knownIn = new Map<number, number>()
   readonly #segments = new Map<number, SegmentIndex>()
   #growing: GrowingIndex | undefined
   #growingSegment = -1
@@ -229,8 +232,8 @@ class IndexKeeper implements JournalIndex {
   }
 
   /** In the order of their numbers; a copy, since segments may come and go while a reader waits. */
-  segmentsFrom(first: number): [number, SegmentIndex][] {
-    return [...this.#segments].filter(([number]) => number >= first)
+  segments(): [number, SegmentIndex][] {
+    return [...this.#segments]
   }
 
   /** The oldest segments, as many as have only records from before this moment. */
@@ -247,19 +250,20 @@ class IndexKeeper implements JournalIndex {
     return old.slice(0, withRecords)
   }
 
-  tailsBefore(segment: number): [number, KnownTail][] {
-    return [...this.tails].filter(([, tail]) => tail.segment < segment)
+  /** The tails that no segment from this one on knows of. */
+  tailsBefore(segment: number): [number, ShardTail][] {
+    return [...this.tails].filter(([shardIndex]) => this.knownIn(shardIndex) < segment)
+  }
+
+  knownIn(shardIndex: number): number {
+    return this.#knownIn.get(shardIndex) ?? 0
   }
 
   #learn(shardIndex: number, segment: number, tail: ShardTail): void {
     const known = this.tails.get(shardIndex)
     if (known !== undefined && known.lastSeqIx > tail.lastSeqIx) return
     const { lastSeqIx, lastSeqTimeSeconds, lastArrivalMs } = tail
-    this.tails.set(shardIndex, {
-      lastSeqIx,
-      lastSeqTimeSeconds,
-      lastArrivalMs,
-      segment: Math.max(segment, known?.segment ?? 0),
-    })
+    this.tails.set(shardIndex, { lastSeqIx, lastSeqTimeSeconds, lastArrivalMs })
+    this.#knownIn.set(shardIndex, Math.max(segment, this.knownIn(shardIndex)))
   }
 }
