@@ -1,0 +1,86 @@
+import { systemClock } from '../clock.ts'
+import type { StreamDefinition } from '../config.ts'
+import { iterate } from '../consumer/iterate.ts'
+import type { StreamIterator } from '../consumer/stream-iterator.ts'
+import { createAwsKinesisApi } from '../kinesis/aws-kinesis-api.ts'
+import { tell } from './admin.ts'
+import { checkpointTargetFrom } from './checkpoints.ts'
+import type { GetFlags } from './commands/get.ts'
+import { onInterrupt } from './interrupt.ts'
+import { logDiagnostics } from './log-diagnostics.ts'
+import { Output } from './output.ts'
+import { Progress } from './progress.ts'
+import { type RecordLines, recordLines } from './record-lines.ts'
+
+/** Prints records until there are no more, Ctrl-C, or nobody reads what is printed. */
+export async function getRecords(definition: StreamDefinition, flags: GetFlags): Promise<void> {
+  const { name, region, endpoint } = definition
+  const stopLog = logDiagnostics(flags.verbose)
+  const keepsCheckpoints = flags.from.from === 'checkpoint'
+  const target = keepsCheckpoints ? checkpointTargetFrom(flags) : undefined
+  const lines = recordLines(definition.format, flags.format, flags.meta ?? false)
+  const api = createAwsKinesisApi({
+    ...(region !== undefined && { region }),
+    ...(endpoint !== undefined && { endpoint }),
+  })
+  const records = iterate({ api, stream: name, decode: lines.decode }, flags.from, {
+    ...(flags.shard !== undefined && { shardNumbers: flags.shard }),
+    untilCaughtUp: flags.untilCaughtUp ?? false,
+    startDeadlineMs,
+    ...(target && { checkpoint: target }),
+  })
+  const ignoreInterrupts = onInterrupt(() => records.stop())
+  try {
+    await printAll(records, lines, keepsCheckpoints)
+  } finally {
+    ignoreInterrupts()
+    await records.close()
+    api.close()
+    await target?.store.close()
+    stopLog()
+  }
+}
+
+async function printAll(records: StreamIterator<string>, lines: RecordLines, keepsCheckpoints: boolean): Promise<void> {
+  const output = new Output()
+  // On one terminal the two would write over one another.
+  const progress = process.stdout.isTTY ? undefined : new Progress('printed')
+  let isPrinting = false
+  let undecodableCount = 0
+  // Never ahead of what has left: whatever was handed out has been printed, and who reads it has taken it.
+  const saveWhenIdle = () => {
+    if (!isPrinting && output.isSettled) void records.checkpoint().catch(() => undefined)
+  }
+  const timer = keepsCheckpoints ? setInterval(saveWhenIdle, checkpointEveryMs) : undefined
+  let savedMs = systemClock.monotonic()
+  try {
+    for await (const batch of records.batches()) {
+      isPrinting = true
+      let byteCount = 0
+      for (const record of batch) {
+        if (record.error) undecodableCount++
+        byteCount += record.bytes.length
+        await output.write(lines.print(record))
+      }
+      progress?.add(batch.length, byteCount)
+      if (keepsCheckpoints && systemClock.monotonic() - savedMs >= checkpointEveryMs) {
+        await output.settle()
+        await records.checkpoint()
+        savedMs = systemClock.monotonic()
+      }
+      isPrinting = false
+    }
+    await output.settle()
+    if (keepsCheckpoints) await records.checkpoint()
+  } finally {
+    clearInterval(timer)
+    progress?.stop()
+  }
+  if (undecodableCount > 0) tell(`${undecodableCount} records did not decode`)
+}
+
+/** How long Kinesis may be out of reach at the start; after that, outages are waited out. */
+const startDeadlineMs = 5_000
+
+/** How often positions are saved while records are printed; what was printed since comes again after a crash. */
+const checkpointEveryMs = 1_000

@@ -1,0 +1,140 @@
+import { pino } from 'pino'
+import { type Diagnostic, observe } from '../diagnostics.ts'
+
+/** How much is told: warnings always, with `-v` what happens, with `-vv` every request. */
+export type Verbosity = number
+
+type Level = 'debug' | 'info' | 'warn' | 'error'
+
+/**
+ * Writes the news on the diagnostics channel to stderr until the function it answers is called: lines for people on a
+ * terminal, else pino's JSON lines, which hold every field.
+ */
+export function logDiagnostics(verbosity: Verbosity, output: NodeJS.WriteStream = process.stderr): () => void {
+  const level: Level = verbosity >= 2 ? 'debug' : verbosity === 1 ? 'info' : 'warn'
+  const destination = { write: (line: string) => void output.write(output.isTTY ? forPeople(line) : line) }
+  const logger = pino({ level, base: null, formatters: { level: (label) => ({ level: label }) } }, destination)
+  return observe((diagnostic) => {
+    const [diagnosticLevel, message] = describeDiagnostic(diagnostic)
+    logger[diagnosticLevel](diagnostic, message)
+  })
+}
+
+/** One line for people, and how much it matters. A new member of the union does not compile until it is here. */
+export function describeDiagnostic(news: Diagnostic): [level: Level, message: string] {
+  switch (news.type) {
+    case 'batch-put':
+      return [
+        news.failedCount > 0 ? 'info' : 'debug',
+        `put ${news.recordCount} records (${news.batchBytes} bytes) into ${news.stream} in ${ms(news.durationMs)}` +
+          (news.failedCount > 0 ? `, ${news.failedCount} of them refused for now` : ''),
+      ]
+    case 'put-retry':
+      return [
+        news.attempt >= 3 ? 'warn' : 'info',
+        `${news.recordCount} records for ${news.stream} wait ${ms(news.delayMs)} for attempt ${news.attempt + 1}: ${news.errorCode}`,
+      ]
+    case 'put-failed':
+      return [
+        'warn',
+        `${news.recordCount} records for ${news.stream} failed: ${news.errorCode}` +
+          (news.mayHaveBeenWritten ? ' (they may have been written all the same)' : ''),
+      ]
+    case 'record-reordered':
+      return ['info', `${news.recordCount} retried records of ${news.stream} may stand behind later ones of their key`]
+    case 'shard-started':
+      return ['info', `reading ${news.stream} ${news.shardId} from ${news.from}`]
+    case 'shard-finished':
+      return [
+        'info',
+        `${news.stream} ${news.shardId} is read to its end` +
+          (news.childShardIds.length > 0 ? `; next: ${news.childShardIds.join(', ')}` : ''),
+      ]
+    case 'page-read':
+      return [
+        'debug',
+        `read ${news.recordCount} records (${news.pageBytes} bytes) of ${news.stream} ${news.shardId} in ` +
+          `${ms(news.durationMs)}, ${ms(news.millisBehindLatest)} behind the tip`,
+      ]
+    case 'get-retry':
+      return [
+        news.attempt >= 3 ? 'warn' : 'info',
+        `reading ${news.stream} ${news.shardId} waits ${ms(news.delayMs)} for attempt ${news.attempt + 1}: ${news.errorCode}`,
+      ]
+    case 'list-retry':
+      return [
+        news.attempt >= 3 ? 'warn' : 'info',
+        `listing the shards of ${news.stream} waits ${ms(news.delayMs)} for attempt ${news.attempt + 1}: ${news.errorCode}`,
+      ]
+    case 'iterator-expired':
+      return ['info', `the iterator of ${news.stream} ${news.shardId} expired; a new one starts at ${news.from}`]
+    case 'position-trimmed':
+      return [
+        'warn',
+        `${news.stream} ${news.shardId} no longer holds sequence number ${news.sequenceNumber}: its retention has passed. ` +
+          `Reading starts at the oldest record${news.oldestSequenceNumber ? `, ${news.oldestSequenceNumber}` : ''}; what lay between is lost`,
+      ]
+    case 'parent-unlisted':
+      return ['info', `${news.stream} ${news.shardId} has a parent that is gone: ${news.parentShardId}`]
+    case 'merge-parent-unknown':
+      return [
+        'warn',
+        `${news.stream} ${news.shardId} is read although its other parent ${news.otherParentShardId} may not have been read to its end`,
+      ]
+    case 'merge-parent-awaited':
+      return [
+        'info',
+        `${news.stream} ${news.shardId} waits for the reader of its other parent ${news.otherParentShardId}`,
+      ]
+    case 'record-undecodable':
+      return ['warn', `${news.stream} ${news.shardId} ${news.sequenceNumber} does not decode: ${news.reason}`]
+    case 'checkpoint-saved':
+      return [
+        'debug',
+        `checkpoint of ${news.client} on ${news.stream}: ${news.shardCount} shards in ${ms(news.durationMs)}`,
+      ]
+    case 'checkpoint-invalid':
+      return [
+        'warn',
+        `the checkpoint of ${news.client} on ${news.stream} ${news.shardId} is no sequence number of that shard, ` +
+          `and counts as none: ${JSON.stringify(news.value)}`,
+      ]
+    case 'checkpoint-retry':
+      return [
+        'warn',
+        `the checkpoint of ${news.client} on ${news.stream} waits ${ms(news.delayMs)} for attempt ${news.attempt + 1}: ${news.errorCode}`,
+      ]
+    case 'engine-listening':
+      return ['info', `listening at ${news.endpoint}, data in ${news.dataDir}`]
+    case 'engine-request':
+      return [
+        news.status >= 500 ? 'warn' : 'debug',
+        `${news.operation} ${news.status}${news.errorType ? ` ${news.errorType}` : ''} in ${ms(news.durationMs)}`,
+      ]
+    case 'engine-fault':
+      return ['info', `fault injected into ${news.operation}: ${news.action}`]
+    case 'engine-error':
+      return ['error', `${news.operation} failed inside the engine: ${news.reason}`]
+    case 'journal-damaged':
+      return ['warn', `${news.file}: ${news.bytes} damaged bytes at ${news.offset} were ${news.outcome}`]
+    case 'journal-write-failed':
+      return ['error', `${news.file} can't be written: ${news.reason}`]
+    case 'stream-state-changed':
+      return ['info', `stream ${news.stream} is ${news.status}`]
+    default:
+      return ['info', undescribed(news)]
+  }
+}
+
+function undescribed(news: never): string {
+  return JSON.stringify(news)
+}
+
+function forPeople(line: string): string {
+  const { level, time, msg } = JSON.parse(line) as { level: string; time: number; msg: string }
+  return `${new Date(time).toISOString().slice(11, 23)} ${level.padEnd(5)} ${msg}\n`
+}
+
+function ms(duration: number): string {
+  return duration >= 10_000 ? `${(duration / 1000).toFixed(0)} s` : `${Math.round(duration)} ms`
+}

@@ -1,0 +1,3 @@
+import { runTriton } from './triton.ts'
+
+process.exitCode = await runTriton(process.argv.slice(2))

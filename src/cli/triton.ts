@@ -1,0 +1,122 @@
+import { readFileSync } from 'node:fs'
+import { Command, CommanderError } from 'commander'
+import { exitCodeOf } from './exit-code.ts'
+
+/** One line of the command table. Its module is loaded only when the command is used. */
+interface CommandEntry {
+  name: string
+  summary: string
+  /** Gives the command its flags, its help and its action; absent when it only groups others. */
+  load?: () => Promise<{ define: (command: Command) => void }>
+  subcommands?: CommandEntry[]
+  /** For the help of a group; other commands bring their own. */
+  example?: string
+}
+
+const commands: CommandEntry[] = [
+  { name: 'put', summary: 'put the lines of stdin into a stream', load: () => import('./commands/put.ts') },
+  { name: 'get', summary: "print a stream's records", load: () => import('./commands/get.ts') },
+  { name: 'shards', summary: "print a stream's shard ids", load: () => import('./commands/shards.ts') },
+  { name: 'stats', summary: "print every checkpoint's age", load: () => import('./commands/stats.ts') },
+  { name: 'local', summary: 'run a Kinesis on this machine', load: () => import('./commands/local.ts') },
+  {
+    name: 'stream',
+    summary: 'create, delete, look at and reshard streams',
+    example: 'triton stream create -s test_stream --shards 2',
+    subcommands: [
+      { name: 'create', summary: 'create a stream', load: () => import('./commands/stream/create.ts') },
+      {
+        name: 'delete',
+        summary: 'delete a stream and all its records',
+        load: () => import('./commands/stream/delete.ts'),
+      },
+      { name: 'list', summary: "print the streams' names", load: () => import('./commands/stream/list.ts') },
+      { name: 'describe', summary: 'print what a stream is like', load: () => import('./commands/stream/describe.ts') },
+      { name: 'split', summary: 'split a shard in two', load: () => import('./commands/stream/split.ts') },
+      { name: 'merge', summary: 'merge two adjacent shards', load: () => import('./commands/stream/merge.ts') },
+      { name: 'resize', summary: 'change the number of shards', load: () => import('./commands/stream/resize.ts') },
+    ],
+  },
+  {
+    name: 'checkpoint',
+    summary: 'set up, look at and forget checkpoints',
+    example: 'triton checkpoint list --checkpoint-db sqlite://triton.db',
+    subcommands: [
+      { name: 'init', summary: 'create the checkpoint table', load: () => import('./commands/checkpoint/init.ts') },
+      { name: 'list', summary: 'print the checkpoints', load: () => import('./commands/checkpoint/list.ts') },
+      { name: 'reset', summary: 'forget checkpoints', load: () => import('./commands/checkpoint/reset.ts') },
+    ],
+  },
+]
+
+/** Runs the program and answers its exit code: 0 done, 1 failed, 2 not understood. Never rejects. */
+export async function runTriton(args: readonly string[]): Promise<number> {
+  try {
+    const [first, ...rest] = args
+    const asked = first === 'help' ? [...rest, '--help'] : [...args]
+    const program = await buildProgram(asked)
+    await program.parseAsync(asked, { from: 'user' })
+    return Number(process.exitCode ?? 0)
+  } catch (error) {
+    return exitCodeOf(error)
+  }
+}
+
+async function buildProgram(args: readonly string[]): Promise<Command> {
+  const program = configured(new Command('triton'))
+    .description('AWS Kinesis made pleasant: put records, read them back, carry on where you stopped.')
+    .version(versionOfPackage(), '-V, --version', 'print the version')
+    .addHelpText('after', programExample)
+  await addCommands(program, commands, args)
+  return program
+}
+
+/** Only the command that `args` names is loaded; the others are known by name and summary. */
+async function addCommands(parent: Command, entries: readonly CommandEntry[], args: readonly string[]): Promise<void> {
+  const [named, ...rest] = args
+  for (const { name, summary, load, subcommands, example } of entries) {
+    const command = configured(parent.command(name))
+      .summary(summary)
+      .description(upperFirst(`${summary}.`))
+    if (example) command.addHelpText('after', `\nExample:\n  $ ${example}\n`)
+    if (subcommands) await addCommands(command, subcommands, name === named ? rest : [])
+    if (load && name === named) (await load()).define(command)
+  }
+}
+
+function configured(command: Command): Command {
+  return command
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand(false)
+    .showHelpAfterError(false)
+    .exitOverride((error) => {
+      throw error.exitCode === 0 ? error : new CommanderError(2, error.code, error.message)
+    })
+    .configureOutput({
+      outputError: (text, write) => {
+        const path = command.parent
+          ? `${command.parent.parent ? `${command.parent.name()} ` : ''}${command.name()} `
+          : ''
+        write(`triton: ${text.replace(/^error: /, '').trimEnd()}\n(triton ${path}--help tells what there is)\n`)
+      },
+    })
+}
+
+function upperFirst(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1)
+}
+
+function versionOfPackage(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(text) as { version: string }).version
+}
+
+const programExample = `
+Examples:
+  $ triton local --stream test_stream:2                # a Kinesis of your own
+  $ triton get -s test_stream                          # in one terminal
+  $ echo hi | triton put -s test_stream                # in another
+
+triton.yaml (TRITON_CONFIG, else /etc/triton.yaml) says which streams there are.
+"triton <command> --help" tells more, with an example each.
+`

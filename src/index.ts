@@ -1,0 +1,64 @@
+// The library's table of contents: what is not listed here may change from version to version.
+
+export type { Checkpoint, CheckpointRow, CheckpointStore } from './checkpoint/checkpoint-store.ts'
+export { MemoryCheckpointStore } from './checkpoint/memory-checkpoint-store.ts'
+export { type OpenCheckpointStoreOptions, openCheckpointStore } from './checkpoint/open-checkpoint-store.ts'
+export { type Clock, systemClock, type Timer } from './clock.ts'
+export {
+  type Config,
+  defaultConfigPath,
+  definitionOf,
+  loadConfig,
+  type PartitionKeyText,
+  parseConfig,
+  type StreamDefinition,
+  type StreamFormat,
+} from './config.ts'
+export type { CheckpointTarget, Fallback, IterateOptions, StartPosition } from './consumer/read-settings.ts'
+export type { StreamIterator } from './consumer/stream-iterator.ts'
+export type { DecodedRecord, StreamRecord, UndecodedRecord } from './consumer/stream-record.ts'
+export { type Diagnostic, type DiagnosticType, diagnosticsChannelName, observe } from './diagnostics.ts'
+export {
+  ClosedError,
+  ConfigError,
+  FormatError,
+  NotFoundError,
+  RecordError,
+  RefusedError,
+  StorageError,
+  ThrottledError,
+  TritonCheckpointError,
+  TritonError,
+  UnavailableError,
+} from './errors.ts'
+export { type AwsKinesisOptions, createAwsKinesisApi } from './kinesis/aws-kinesis-api.ts'
+export type {
+  ChildShard,
+  EncodedRecord,
+  KinesisApi,
+  Page,
+  PutAnswer,
+  PutEntry,
+  StreamSummary,
+} from './kinesis/kinesis-api.ts'
+export type { Position } from './kinesis/position.ts'
+export { KinesisCallError, type RetryClass } from './kinesis/retry-class.ts'
+export { compareSequenceNumbers, parseSequenceNumber, type SequenceNumberParts } from './kinesis/sequence-number.ts'
+export { isOpen, type Shard, shardIdOf, shardIndexOf } from './kinesis/shard.ts'
+export type { ProducerOptions } from './producer/producer-options.ts'
+export { type PutAccepted, PutError, type PutResult } from './producer/put-outcome.ts'
+export { type Random, seededRandom, systemRandom } from './random.ts'
+export { MsgpackExt } from './record/msgpack-ext.ts'
+export { MsgpackMap } from './record/msgpack-map.ts'
+export { type RecordCodec, type RecordCodecOptions, recordCodec } from './record/record-codec.ts'
+export { initCheckpointTable } from './stream/init-checkpoint-table.ts'
+export {
+  getStream,
+  type PutKeys,
+  type PutManyOptions,
+  type PutOptions,
+  type PutOutcome,
+  type RecordFailed,
+  Stream,
+  type StreamOptions,
+} from './stream.ts'
