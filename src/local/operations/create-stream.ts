@@ -1,0 +1,45 @@
+import { limitExceeded, resourceInUse } from '../api-error.ts'
+import { required, shardCount, streamModeDetails, streamName, tags } from '../shapes/members.ts'
+import { checkShardLimit } from './find-stream.ts'
+import { operation } from './operation.ts'
+
+/** Streams that may be in CREATING at a time (AWS: CreateStream). */
+const mostCreating = 5
+
+/** The create time lies a little in the past, as real ones do: before the first record's time in any case. */
+const createdBeforeNowMs = 2_000
+
+const defaultRetentionHours = 24
+
+export const createStream = operation({
+  input: {
+    type: 'Structure',
+    members: {
+      ShardCount: required(shardCount),
+      StreamName: required(streamName),
+      StreamModeDetails: streamModeDetails,
+      Tags: tags,
+    },
+  },
+  run(core, input) {
+    const { StreamName: name, ShardCount } = input
+    const { streams, clock, account } = core
+    if (streams.get(name) !== undefined) throw resourceInUse(`Stream ${name} under account ${account} already exists.`)
+    checkShardLimit(core, ShardCount)
+    const creating = [...streams.all()].filter((stream) => stream.state.status === 'CREATING').length
+    if (creating >= mostCreating)
+      throw limitExceeded(`No more than ${mostCreating} streams may be in state CREATING under account ${account}.`)
+    const nowMs = clock.now()
+    streams.create((serial, earliestCreatedSeconds) => ({
+      serial,
+      name,
+      status: 'CREATING',
+      createdSeconds: Math.max(Math.floor((nowMs - createdBeforeNowMs) / 1000), earliestCreatedSeconds),
+      retentionHours: defaultRetentionHours,
+      shards: [],
+      nextShardIndex: 0,
+      pending: { kind: 'open', shardCount: ShardCount, dueMs: nowMs + core.createStreamMs },
+    }))
+    return undefined
+  },
+})

@@ -1,0 +1,22 @@
+import { streamReference } from '../shapes/members.ts'
+import { openShards } from '../state/stream-state.ts'
+import { describeStreamBasics } from './describe-stream-basics.ts'
+import { findStream } from './find-stream.ts'
+import { operation } from './operation.ts'
+
+export const describeStreamSummary = operation({
+  input: { type: 'Structure', members: streamReference },
+  run(core, input) {
+    const { state } = findStream(core, input)
+    return {
+      StreamDescriptionSummary: {
+        ...describeStreamBasics(core, state),
+        OpenShardCount: openShards(state).length,
+        ConsumerCount: 0,
+        MaxRecordSizeInKiB: 1024,
+        // The KPL asks again and again while this is absent.
+        RecordDistributionStrategy: core.hasLegacyLimits ? undefined : 'USER_PARTITION_KEY',
+      },
+    }
+  },
+})

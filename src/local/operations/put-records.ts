@@ -1,0 +1,67 @@
+import { shardIdOf } from '../../kinesis/shard.ts'
+import type { EngineCore } from '../engine-core.ts'
+import { type IncomingRecord, type PutBatch, putBatch } from '../records/put-batch.ts'
+import { WrittenNumbers } from '../records/written-numbers.ts'
+import { data, hashKey, partitionKey, required, streamReference } from '../shapes/members.ts'
+import type { LiveStream } from '../state/live-stream.ts'
+import type { AnswerObject } from '../wire/encode-answer.ts'
+import { findServingStream } from './find-stream.ts'
+import { operation } from './operation.ts'
+import { checkBatchSize, checkRecordSize, readExplicitHashKey } from './put-limits.ts'
+import { rateExceededText } from './put-record.ts'
+
+export const putRecords = operation({
+  input: {
+    type: 'Structure',
+    members: {
+      Records: {
+        type: 'List',
+        required: true,
+        minLength: 1,
+        maxLength: 500,
+        memberText: 'com.amazonaws.kinesis.v20131202.PutRecordsRequestEntry@c965e310',
+        member: {
+          type: 'Structure',
+          members: { PartitionKey: required(partitionKey), ExplicitHashKey: hashKey, Data: required(data) },
+        },
+      },
+      ...streamReference,
+    },
+  },
+  async run(core, input) {
+    const stream = findServingStream(core, input)
+    const records = input.Records.map(({ PartitionKey, ExplicitHashKey, Data }): IncomingRecord => {
+      const explicitHashKey = readExplicitHashKey(ExplicitHashKey)
+      return { key: Buffer.from(PartitionKey), partitionKey: PartitionKey, explicitHashKey, data: Data }
+    })
+    checkSizes(core, records)
+    return describe(core, stream, await putBatch(core, stream, records, 'PutRecords'))
+  },
+})
+
+function checkSizes(core: EngineCore, records: readonly IncomingRecord[]): void {
+  let bytes = 0
+  for (const [at, { key, data }] of records.entries()) {
+    checkRecordSize(data, key?.length ?? 0, `records.${at + 1}.member.data`)
+    bytes += data.length + (key?.length ?? 0)
+  }
+  checkBatchSize(core, bytes)
+}
+
+function describe(core: EngineCore, stream: LiveStream, { shardIndexes, refusals, written }: PutBatch): AnswerObject {
+  const numbers = new WrittenNumbers(stream, written.blocks)
+  const answers = Array.from(shardIndexes, (shardIndex, at) => {
+    switch (refusals[at]) {
+      case undefined:
+        return { SequenceNumber: numbers.next(shardIndex), ShardId: shardIdOf(shardIndex) }
+      case 'throttled':
+        return {
+          ErrorCode: 'ProvisionedThroughputExceededException',
+          ErrorMessage: rateExceededText(core, stream, shardIndex),
+        }
+      case 'internal-failure':
+        return { ErrorCode: 'InternalFailure', ErrorMessage: 'Internal Service Failure.' }
+    }
+  })
+  return { FailedRecordCount: refusals.filter((refusal) => refusal !== undefined).length, Records: answers }
+}

@@ -1,0 +1,51 @@
+/** Members that several operations share, with the constraints of the 2026 service model. */
+
+const nameText = { type: 'String', minLength: 1, maxLength: 128, pattern: '[a-zA-Z0-9_.-]+' } as const
+const sequenceNumberText = { type: 'String', pattern: '0|([1-9]\\d{0,128})' } as const
+const hashKeyText = { type: 'String', pattern: '0|([1-9]\\d{0,38})' } as const
+
+export const streamName = nameText
+export const shardId = nameText
+export const sequenceNumber = sequenceNumberText
+export const hashKey = hashKeyText
+
+export const streamArn = {
+  type: 'String',
+  minLength: 1,
+  maxLength: 2048,
+  pattern: 'arn:aws.*:kinesis:.*:\\d{12}:stream/\\S+',
+} as const
+
+/** Accepted and ignored: we never hand one out (a client that echoes it leaves our endpoint). */
+export const streamId = { type: 'String' } as const
+
+/** How every operation on one stream may name it; `findStream` says what holds when both are given. */
+export const streamReference = { StreamName: streamName, StreamARN: streamArn, StreamId: streamId } as const
+
+export const pageLimit = { type: 'Integer', min: 1, max: 10_000 } as const
+export const nextToken = { type: 'String', minLength: 1, maxLength: 1_048_576 } as const
+export const timestamp = { type: 'Timestamp' } as const
+export const shardCount = { type: 'Integer', min: 1, max: 100_000 } as const
+export const dryRun = { type: 'Boolean' } as const
+
+export const partitionKey = { type: 'String', minLength: 1, maxLength: 256 } as const
+export const data = { type: 'Blob', maxLength: 10_485_760, legacy: { maxLength: 1_048_576 } } as const
+
+export const tags = {
+  type: 'Map',
+  minLength: 1,
+  maxLength: 200,
+  keyLengths: [1, 128],
+  valueLengths: [0, 256],
+  legacy: { maxLength: 10 },
+} as const
+
+export const streamModeDetails = {
+  type: 'Structure',
+  members: { StreamMode: { type: 'String', required: true, values: ['PROVISIONED', 'ON_DEMAND'] } },
+} as const
+
+/** The member, absent being a violation. */
+export function required<const S extends object>(shape: S): S & { readonly required: true } {
+  return { ...shape, required: true }
+}

@@ -1,0 +1,193 @@
+import { randomFillSync, randomUUID } from 'node:crypto'
+import { isObserved, report } from '../../diagnostics.ts'
+import { ApiError, internalFailure, serializationError } from '../api-error.ts'
+import type { EngineCore } from '../engine-core.ts'
+import type { Answer, Operation } from '../operations/operation.ts'
+import { checkConstraints } from '../shapes/find-violations.ts'
+import { type BodyFormat, readInput } from '../shapes/read-input.ts'
+import type { StructureShape } from '../shapes/shape.ts'
+import { decodeCbor } from './cbor-decode.ts'
+import { encodeAnswer } from './encode-answer.ts'
+import { checkSignatureForm, type RequestHeaders } from './signature-form.ts'
+
+/** A request, read whole, whichever HTTP brought it. */
+export interface ApiRequest {
+  readonly method: string
+  /** Path and query. */
+  readonly url: string
+  readonly headers: RequestHeaders
+  readonly body: Buffer
+}
+
+export interface ApiAnswer {
+  status: number
+  headers: Record<string, string>
+  body: Buffer
+}
+
+/** An operation as this engine serves it. */
+export interface ServedOperation {
+  readonly name: string
+  readonly operation: Operation
+  /** The operation's input shape, with the limits that this engine has. */
+  readonly input: StructureShape
+}
+
+/** Makes the function that answers requests, with Kinesis' order of checks. */
+export function requestAnswerer(
+  core: EngineCore,
+  operations: ReadonlyMap<string, ServedOperation>,
+): (request: ApiRequest) => Promise<ApiAnswer> {
+  return async (request) => {
+    const { method, headers, body } = request
+    const answer: ApiAnswer = { status: 200, headers: requestIds(request), body: nothing }
+    if (isPreflight(request)) return answer
+    if (method !== 'POST') return accessDenied(answer)
+
+    const contentType = String(headers['content-type'] ?? '')
+      .split(';', 1)
+      .join('')
+      .trim()
+    const [service, operationName] = String(headers['x-amz-target'] ?? '').split('.')
+    const served = service === serviceName ? operations.get(operationName ?? '') : undefined
+    if (body.length === 0) {
+      const format = contentType === mediaTypes.json ? 'json' : 'cbor'
+      return refuse(answer, format, served ? serializationError() : unknownOperation())
+    }
+    const format = formatOf(contentType)
+    if (format === undefined) {
+      if (contentType === 'application/json') return answerPlainJson(answer, body)
+      if (!service || !operationName) return accessDenied(answer)
+      return { ...answer, status: 404, body: Buffer.from('<UnknownOperationException/>\n') }
+    }
+    const startedMs = isObserved() ? performance.now() : 0
+    try {
+      const given = parse(body, format)
+      if (served === undefined) throw unknownOperation()
+      checkSignatureForm(headers, request.url)
+      const input = readInput(served.input, given, format)
+      checkConstraints(served.input, input)
+      // The shape that was checked is the one that gives `run` its type.
+      const result = await served.operation.run(core, input as never, format)
+      complete(answer, format, result)
+    } catch (error) {
+      refuse(answer, format, apiErrorFor(error, operationName ?? ''))
+    }
+    if (isObserved()) reportRequest(answer, operationName ?? '', startedMs)
+    return answer
+  }
+}
+
+const serviceName = 'Kinesis_20131202'
+const nothing = Buffer.alloc(0)
+const mediaTypes = { json: 'application/x-amz-json-1.1', cbor: 'application/x-amz-cbor-1.1' } as const
+
+function formatOf(contentType: string): BodyFormat | undefined {
+  if (contentType === mediaTypes.json) return 'json'
+  return contentType === mediaTypes.cbor ? 'cbor' : undefined
+}
+
+function parse(body: Buffer, format: BodyFormat): unknown {
+  let given: unknown
+  try {
+    given = format === 'json' ? JSON.parse(body.toString()) : decodeCbor(body)
+  } catch {
+    throw serializationError()
+  }
+  if (typeof given !== 'object' || given === null) throw serializationError()
+  return given
+}
+
+function complete(answer: ApiAnswer, format: BodyFormat, result: Answer): void {
+  answer.headers['content-type'] = mediaTypes[format]
+  if (result !== undefined) answer.body = Buffer.isBuffer(result) ? result : encodeAnswer(result, format)
+}
+
+function refuse(answer: ApiAnswer, format: BodyFormat, error: ApiError): ApiAnswer {
+  answer.status = error.status
+  answer.headers['content-type'] = mediaTypes[format]
+  answer.headers['x-amzn-ErrorType'] = error.type
+  answer.body = encodeAnswer(error.body, format)
+  return answer
+}
+
+/** What is no refusal is our own trouble (a full disk, a bug): told as such, with the reason in the diagnostics. */
+function apiErrorFor(error: unknown, operation: string): ApiError {
+  if (error instanceof ApiError) return error
+  report({ type: 'engine-error', operation, reason: error instanceof Error ? error.message : String(error) })
+  return internalFailure()
+}
+
+function unknownOperation(): ApiError {
+  return new ApiError('UnknownOperationException')
+}
+
+function accessDenied(answer: ApiAnswer): ApiAnswer {
+  const text = 'Unable to determine service/operation name to be authorized'
+  const body = `<AccessDeniedException>\n  <Message>${text}</Message>\n</AccessDeniedException>\n`
+  return { ...answer, status: 403, body: Buffer.from(body) }
+}
+
+/** Kinesis takes `application/json` for a request in an older protocol, and knows no operation there. */
+function answerPlainJson(answer: ApiAnswer, body: Buffer): ApiAnswer {
+  let type = 'UnknownOperationException'
+  try {
+    parse(body, 'json')
+  } catch {
+    type = 'SerializationException'
+  }
+  answer.status = type === 'SerializationException' ? 400 : 404
+  answer.headers['content-type'] = 'application/json'
+  const output = { Output: { __type: `com.amazon.coral.service#${type}` }, Version: '1.0' }
+  answer.body = Buffer.from(JSON.stringify(output))
+  return answer
+}
+
+function isPreflight({ method, headers }: ApiRequest): boolean {
+  return method === 'OPTIONS' && headers['origin'] !== undefined
+}
+
+function requestIds(request: ApiRequest): Record<string, string> {
+  const { headers } = request
+  const ids: Record<string, string> = { 'x-amzn-RequestId': randomUUID() }
+  if (headers['origin'] !== undefined) {
+    ids['Access-Control-Allow-Origin'] = '*'
+    if (isPreflight(request)) {
+      const { 'access-control-request-headers': names, 'access-control-request-method': method } = headers
+      if (names !== undefined) ids['Access-Control-Allow-Headers'] = String(names)
+      if (method !== undefined) ids['Access-Control-Allow-Methods'] = String(method)
+      ids['Access-Control-Max-Age'] = '172800'
+      return ids
+    }
+    ids['Access-Control-Expose-Headers'] =
+      'x-amzn-RequestId,x-amzn-ErrorType,x-amz-request-id,x-amz-id-2,x-amzn-ErrorMessage,Date'
+  }
+  ids['x-amz-id-2'] = secondId()
+  return ids
+}
+
+/** Random bytes are drawn for many answers at a time. */
+const idBytes = 72
+const idPool = Buffer.alloc(idBytes * 128)
+let idsUsed = idPool.length
+
+function secondId(): string {
+  if (idsUsed === idPool.length) {
+    randomFillSync(idPool)
+    idsUsed = 0
+  }
+  const id = idPool.toString('base64', idsUsed, idsUsed + idBytes)
+  idsUsed += idBytes
+  return id
+}
+
+function reportRequest(answer: ApiAnswer, operation: string, startedMs: number): void {
+  const errorType = answer.headers['x-amzn-ErrorType']
+  report({
+    type: 'engine-request',
+    operation,
+    status: answer.status,
+    ...(errorType !== undefined && { errorType }),
+    durationMs: performance.now() - startedMs,
+  })
+}

@@ -1,0 +1,177 @@
+import { once } from 'node:events'
+import * as http from 'node:http'
+import * as http2 from 'node:http2'
+import * as net from 'node:net'
+import { ConfigError } from '../../errors.ts'
+import type { ApiAnswer, ApiRequest } from './answer-request.ts'
+
+/**
+ * HTTP/1.1 and HTTP/2 (prior knowledge) on one port: the AWS SDK for JavaScript speaks the second by default, most
+ * others the first. The first bytes of a connection tell: `PRI ` is HTTP/2.
+ */
+export interface OnePortServer {
+  readonly port: number
+  readonly host: string
+  /** Takes no more connections, ends idle ones at once, lets requests finish. */
+  close(): Promise<void>
+}
+
+export interface OnePortOptions {
+  host: string
+  port: number
+  answer: (request: ApiRequest) => Promise<ApiAnswer>
+}
+
+/** Larger bodies are answered with 413: 10 MiB of data are 13.4 MiB of base64, and keys come on top. */
+const maxBodyBytes = 16 * 1024 * 1024
+
+/** A client that sends on after a 413 is listened to for so long, so that it gets to read the answer. */
+const maxIgnoredBytes = 64 * 1024 * 1024
+
+/** How long a connection may stay without telling which HTTP it speaks, in milliseconds. */
+const identifyWithinMs = 10_000
+
+/** SDKs keep connections in pools and take it badly when an idle one is closed under them. */
+const keepAliveMs = 120_000
+
+/** How long `close` waits for requests, in milliseconds. */
+const finishWithinMs = 5_000
+
+export async function listenOnOnePort({ host, port, answer }: OnePortOptions): Promise<OnePortServer> {
+  const onRequest = (request: AnyRequest, response: AnyResponse) => {
+    serve(request, response, answer)
+  }
+  const http1 = http.createServer({ keepAliveTimeout: keepAliveMs, noDelay: true }, onRequest)
+  const sessions = new Set<http2.ServerHttp2Session>()
+  const h2 = http2.createServer(
+    { settings: { initialWindowSize: 4 * 1024 * 1024, maxConcurrentStreams: 1000 }, maxSessionMemory: 256 },
+    onRequest,
+  )
+  h2.on('session', (session) => {
+    sessions.add(session)
+    session.once('close', () => sessions.delete(session))
+    session.setLocalWindowSize(16 * 1024 * 1024)
+    session.on('error', () => session.destroy())
+  })
+  h2.on('sessionError', () => undefined)
+  const sockets = new Set<net.Socket>()
+  const unidentified = new Set<net.Socket>()
+  const server = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+    sockets.add(socket)
+    unidentified.add(socket)
+    socket.once('close', () => {
+      sockets.delete(socket)
+      unidentified.delete(socket)
+    })
+    identify(socket, (isHttp2) => {
+      unidentified.delete(socket)
+      ;(isHttp2 ? h2 : http1).emit('connection', socket)
+      if (!isHttp2) process.nextTick(() => socket.resume())
+    })
+  })
+  await startListening(server, host, port)
+  // Requests that come too slowly are ended by the HTTP/1.1 server's own watch, which waits for this event.
+  http1.emit('listening')
+  const address = server.address() as net.AddressInfo
+
+  let closing: Promise<void> | undefined
+  const close = async () => {
+    const closed = once(server, 'close')
+    server.close()
+    for (const socket of unidentified) socket.destroy()
+    http1.close()
+    http1.closeIdleConnections()
+    for (const session of sessions) session.close()
+    const impatient = setTimeout(() => {
+      for (const socket of sockets) socket.destroy()
+    }, finishWithinMs)
+    await closed
+    clearTimeout(impatient)
+  }
+  return { port: address.port, host: address.address, close: () => (closing ??= close()) }
+}
+
+type AnyRequest = http.IncomingMessage | http2.Http2ServerRequest
+type AnyResponse = http.ServerResponse | http2.Http2ServerResponse
+
+function startListening(server: net.Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, host, port)))
+    server.listen({ host, port, backlog: 1024 }, () => {
+      server.removeAllListeners('error')
+      resolve()
+    })
+  })
+}
+
+function listenError(error: NodeJS.ErrnoException, host: string, port: number): Error {
+  const reasons: Record<string, string> = {
+    EADDRINUSE: `another process listens there. Choose another port (0 takes a free one), or stop that process.`,
+    EACCES: `this user may not. Choose a port above 1023.`,
+    EADDRNOTAVAIL: `this machine has no such address. Choose 127.0.0.1, or 0.0.0.0 for all of its addresses.`,
+    ENOTFOUND: `no such host is known. Choose 127.0.0.1, or 0.0.0.0 for all of this machine's addresses.`,
+  }
+  const reason = reasons[error.code ?? ''] ?? error.message
+  return new ConfigError(`cannot listen on ${host}:${port}: ${reason}`, { cause: error })
+}
+
+/** Looks at the first bytes and puts them back. */
+function identify(socket: net.Socket, tell: (isHttp2: boolean) => void): void {
+  let seen: Buffer = Buffer.alloc(0)
+  const give = (isHttp2: boolean) => {
+    socket.setTimeout(0)
+    socket.off('data', look)
+    socket.off('end', hangUp)
+    socket.off('timeout', hangUp)
+    socket.off('error', hangUp)
+    socket.pause()
+    socket.unshift(seen)
+    tell(isHttp2)
+  }
+  const look = (chunk: Buffer) => {
+    seen = seen.length === 0 ? chunk : Buffer.concat([seen, chunk])
+    const compared = Math.min(seen.length, http2Start.length)
+    if (!seen.subarray(0, compared).equals(http2Start.subarray(0, compared))) give(false)
+    // POST, PUT and PRI begin alike: fewer than four bytes don't tell yet.
+    else if (compared === http2Start.length) give(true)
+  }
+  const hangUp = () => socket.destroy()
+  socket.setTimeout(identifyWithinMs)
+  socket.on('timeout', hangUp)
+  socket.on('error', hangUp)
+  socket.on('end', hangUp)
+  socket.on('data', look)
+}
+
+const http2Start = Buffer.from('PRI ')
+
+function serve(request: AnyRequest, response: AnyResponse, answer: OnePortOptions['answer']): void {
+  const chunks: Buffer[] = []
+  let length = 0
+  request.on('error', () => request.destroy())
+  response.on('error', () => response.destroy())
+  request.on('data', (chunk: Buffer) => {
+    length += chunk.length
+    if (length <= maxBodyBytes) chunks.push(chunk)
+    else refuseBody(request, response, chunks, length)
+  })
+  request.on('end', () => {
+    if (length > maxBodyBytes) return
+    const body = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, length)
+    const { method = '', url = '', headers } = request
+    void answer({ method, url, headers, body }).then((given) => send(response, given))
+  })
+}
+
+function refuseBody(request: AnyRequest, response: AnyResponse, chunks: Buffer[], length: number): void {
+  chunks.length = 0
+  if (!response.headersSent) send(response, { status: 413, headers: {}, body: Buffer.alloc(0) })
+  if (length > maxIgnoredBytes) request.destroy()
+}
+
+function send(response: AnyResponse, { status, headers, body }: ApiAnswer): void {
+  if (response.destroyed) return
+  headers['content-length'] = String(body.length)
+  if (response instanceof http.ServerResponse) response.writeHead(status, headers).end(body)
+  else response.writeHead(status, headers).end(body)
+}
