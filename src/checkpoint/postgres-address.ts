@@ -58,7 +58,7 @@ function dsnPairs(text: string): [string, string][] {
   const pairs: [string, string][] = []
   const pair = /\s*([^\s='"\\]+)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|((?:[^\s'\\]|\\.)(?:[^\s\\]|\\.)*)?)(?=\s|$)/suy
   while (text.slice(pair.lastIndex).trim() !== '') {
-    const character = pair.lastIndex + 1
+    const character = text.length - text.slice(pair.lastIndex).trimStart().length + 1
     const match = pair.exec(text)
     if (match === null) throw refuse(`it can't be read from character ${character} on (keyword=value expected)`)
     pairs.push([match[1] ?? '', (match[2] ?? match[3] ?? '').replaceAll(/\\(.)/gsu, '$1')])

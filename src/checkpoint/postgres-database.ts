@@ -28,7 +28,7 @@ export class PostgresDatabase implements SqlDatabase {
   readonly #closing = new AbortController()
   readonly #inHand = new Set<Promise<unknown>>()
   #lastWrite: Promise<unknown> = Promise.resolve()
-  #pool: Promise<Pool> | undefined
+  #pool: Pool | undefined
   /** sslmode=prefer against a server without TLS: what libpq does then, too. */
   #isPlain = false
   #closed: Promise<void> | undefined
@@ -65,8 +65,7 @@ export class PostgresDatabase implements SqlDatabase {
   async #close(): Promise<void> {
     this.#closing.abort()
     await Promise.all(this.#inHand)
-    const pool = await this.#pool
-    await pool?.end()
+    await this.#pool?.end()
   }
 
   async #retry<T>(work: TransactionWork, act: (query: SqlQuery) => Promise<T>): Promise<T> {
@@ -110,14 +109,14 @@ export class PostgresDatabase implements SqlDatabase {
   }
 
   async #connect(): Promise<PoolClient> {
-    this.#pool ??= this.#makePool()
-    const promisedPool = this.#pool
-    const pool = await promisedPool
+    const driver = await import('pg')
+    const pool = this.#pool ?? this.#makePool(driver.Pool)
+    this.#pool = pool
     try {
       return await pool.connect()
     } catch (error) {
-      if (this.#isPlain || !this.#isTlsOptional() || !isTlsUnsupported(error)) throw error
-      if (this.#pool === promisedPool) {
+      if (!this.#isTlsOptional() || !isTlsUnsupported(error)) throw error
+      if (this.#pool === pool) {
         this.#isPlain = true
         this.#pool = undefined
         await pool.end()
@@ -130,8 +129,7 @@ export class PostgresDatabase implements SqlDatabase {
     return ['allow', 'prefer'].includes(this.#address.sslmode ?? 'prefer')
   }
 
-  async #makePool(): Promise<Pool> {
-    const { default: pg } = await import('pg')
+  #makePool(NewPool: typeof Pool): Pool {
     const { application_name = 'triton', connect_timeout, options } = this.#address
     const config: PoolConfig = {
       ...loginOf(this.#address),
@@ -145,7 +143,7 @@ export class PostgresDatabase implements SqlDatabase {
       keepAlive: true,
       allowExitOnIdle: true,
     }
-    const pool = new pg.Pool(config)
+    const pool = new NewPool(config)
     pool.on('error', () => undefined) // an idle connection broke; the pool has dropped it and will make another
     return pool
   }

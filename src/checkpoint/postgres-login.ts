@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { homedir, userInfo } from 'node:os'
 import { join } from 'node:path'
-import type { ConnectionOptions } from 'node:tls'
+import { type ConnectionOptions, checkServerIdentity } from 'node:tls'
 import { TritonCheckpointError } from '../errors.ts'
 import type { PostgresAddress } from './postgres-address.ts'
 
@@ -36,7 +36,8 @@ export function postgresTls(address: PostgresAddress): false | ConnectionOptions
   const isVerified = sslmode.startsWith('verify') || (sslmode === 'require' && address.sslrootcert !== undefined)
   return {
     rejectUnauthorized: isVerified,
-    ...(isVerified && sslmode !== 'verify-full' ? { checkServerIdentity: () => undefined } : {}),
+    checkServerIdentity: (_, certificate) =>
+      sslmode === 'verify-full' ? checkServerIdentity(address.host ?? host, certificate) : undefined,
     ...(isVerified && ca !== undefined && ca !== 'system' ? { ca: read(ca, 'sslrootcert') } : {}),
     ...(sslcert === undefined ? {} : { cert: read(sslcert, 'sslcert') }),
     ...(sslkey === undefined ? {} : { key: read(sslkey, 'sslkey') }),

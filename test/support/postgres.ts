@@ -1,7 +1,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, lstatSync, statSync } from 'node:fs'
-import { chmod, chown, cp, mkdtemp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { appendFile, chmod, chown, cp, mkdtemp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -33,19 +33,29 @@ export interface TestPostgres {
   close(): Promise<void>
 }
 
-export async function startPostgres(): Promise<TestPostgres> {
+export interface TestPostgresOptions {
+  /** PEM texts; without them the server speaks no TLS. */
+  tls?: { certificate: string; key: string }
+}
+
+export async function startPostgres(options: TestPostgresOptions = {}): Promise<TestPostgres> {
   const account = await serverAccount()
   const binaries = await findBinaries(account)
   const home = await makeHome(account)
   try {
-    return await startIn(home, binaries, account)
+    return await startIn(home, binaries, account, options)
   } catch (error) {
     await rm(home, { recursive: true, force: true })
     throw error
   }
 }
 
-async function startIn(home: string, binaries: string, account: Account): Promise<TestPostgres> {
+async function startIn(
+  home: string,
+  binaries: string,
+  account: Account,
+  options: TestPostgresOptions,
+): Promise<TestPostgres> {
   const data = join(home, 'data')
   const login = { user: 'triton', password: "it's \\ secret" }
   await writeFile(join(home, 'password'), login.password, { mode: 0o644 })
@@ -57,6 +67,8 @@ async function startIn(home: string, binaries: string, account: Account): Promis
     ],
     { ...account, cwd: home, env: serverEnvironment },
   )
+
+  if (options.tls !== undefined) await enableTls(data, options.tls, account)
 
   let server: ChildProcess | undefined
   let port = 0
@@ -102,6 +114,18 @@ async function startIn(home: string, binaries: string, account: Account): Promis
     },
   }
   return postgres
+}
+
+async function enableTls(data: string, tls: { certificate: string; key: string }, account: Account): Promise<void> {
+  for (const [name, text] of [
+    ['server.crt', tls.certificate],
+    ['server.key', tls.key],
+  ] as const) {
+    const file = join(data, name)
+    await writeFile(file, text, { mode: 0o600 })
+    if (account.uid !== undefined && account.gid !== undefined) await chown(file, account.uid, account.gid)
+  }
+  await appendFile(join(data, 'postgresql.conf'), 'ssl = on\n')
 }
 
 type Account = { uid?: number; gid?: number }
