@@ -34,7 +34,7 @@ export interface Beginning {
  * until the deadline, ThrottledError or UnavailableError.
  */
 export async function beginReading(settings: ReadSettings, signal: AbortSignal): Promise<Beginning | undefined> {
-  const startedAtMs = settings.clock.now()
+  const startedAtMs = Math.floor(settings.clock.now())
   const shards = await listShards(settings, signal, settings.startDeadlineMs)
   if (shards === undefined) return undefined
   const map = new ShardMap(shards)

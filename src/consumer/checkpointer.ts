@@ -1,6 +1,4 @@
 import type { Checkpoint } from '../checkpoint/checkpoint-store.ts'
-import type { Clock } from '../clock.ts'
-import { report } from '../diagnostics.ts'
 import { TritonCheckpointError, TritonError } from '../errors.ts'
 import type { CheckpointTarget } from './read-settings.ts'
 
@@ -18,7 +16,6 @@ export interface ShardProgress {
 export interface CheckpointerOptions {
   stream: string
   target: () => Promise<CheckpointTarget> | undefined
-  clock: Clock
   /** The number under which a shard is remembered as finished in which nothing was handed out. */
   restingNumber: (shardId: string) => string | undefined
 }
@@ -90,14 +87,10 @@ export class Checkpointer {
     checkpoints: ReadonlyMap<string, Checkpoint>,
     taken: ReadonlySet<ShardProgress>,
   ): Promise<void> {
-    const { stream, clock } = this.#options
-    const begunMs = clock.monotonic()
+    const { stream } = this.#options
     try {
       const { store, client } = await asked
-      if (checkpoints.size === 0) return
-      await store.save(client, stream, checkpoints)
-      const durationMs = clock.monotonic() - begunMs
-      report({ type: 'checkpoint-saved', client, stream, shardCount: checkpoints.size, durationMs })
+      if (checkpoints.size > 0) await store.save(client, stream, checkpoints)
     } catch (error) {
       for (const progress of taken) this.touch(progress)
       if (error instanceof TritonError) throw error

@@ -222,7 +222,7 @@ export class PageFeed {
 
   /** Learns from the checkpoints how far other readers are with the other parents of merged shards. */
   async #askOthers(): Promise<void> {
-    const { stream, clock, untilCaughtUp, random } = this.#settings
+    const { stream, clock, untilCaughtUp, mergeGraceMs, random } = this.#settings
     const { signal } = this.#life
     const lineage = this.beginning?.lineage
     const begunMs = clock.monotonic()
@@ -245,7 +245,7 @@ export class PageFeed {
         continue
       }
       const isPatient = target !== undefined && !untilCaughtUp
-      const isStrangeAwaited = isPatient && clock.monotonic() - begunMs < strangerGraceMs
+      const isStrangeAwaited = isPatient && clock.monotonic() - begunMs < mergeGraceMs
       for (const { shardId, parentShardId } of lineage.unsettledParents()) {
         const names = { stream, shardId, otherParentShardId: parentShardId }
         if (rows !== undefined && this.#isDone(parentShardId, rows)) lineage.settle(parentShardId)
@@ -290,5 +290,3 @@ export class PageFeed {
 
 /** How often the checkpoints of other readers are looked at while one of them is waited for. */
 const askAgainMs = 1_000
-/** How long a reader without any checkpoint in its shard is waited for, before it counts as not there. */
-const strangerGraceMs = 10_000

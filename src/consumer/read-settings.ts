@@ -62,6 +62,12 @@ export interface IterateOptions {
   onUndecodable?: 'deliver' | 'throw' | 'skip'
   /** Where `checkpoint()` saves and where `from: 'checkpoint'` starts. A function is called when first needed. @default none */
   checkpoint?: CheckpointTarget | (() => CheckpointTarget | Promise<CheckpointTarget>)
+  /**
+   * How long a merged shard waits for the reader of its other parent, in milliseconds, while that reader has left no
+   * checkpoint there at all; after it the merged shard is read nevertheless, which is reported. A reader that has left
+   * one is waited for until its shard is finished or expired. @default 10_000
+   */
+  mergeGraceMs?: number
   /** How long the stream may be out of reach at the start before the iterator gives up, in milliseconds. @default 30_000 */
   startDeadlineMs?: number
   /** Ends the iterator like `close()`: quietly, and without handing out the rest. */
@@ -86,6 +92,7 @@ export interface ReadSettings {
   onUndecodable: 'deliver' | 'throw' | 'skip'
   /** Undefined when none was given; rejects with a TritonCheckpointError when it can't be had. */
   checkpointTarget: () => Promise<CheckpointTarget> | undefined
+  mergeGraceMs: number
   startDeadlineMs: number
   signal: AbortSignal | undefined
   clock: Clock
@@ -99,6 +106,7 @@ const defaults = {
   callsPerSecond: getRecordsPerSecond,
   untilCaughtUp: false,
   onUndecodable: 'deliver',
+  mergeGraceMs: 10_000,
   startDeadlineMs: 30_000,
   clock: systemClock,
   random: systemRandom,
@@ -122,6 +130,7 @@ export function resolveSettings<T>(
     untilCaughtUp: options.untilCaughtUp ?? defaults.untilCaughtUp,
     onUndecodable: options.onUndecodable ?? defaults.onUndecodable,
     checkpointTarget: onceAsked(options.checkpoint),
+    mergeGraceMs: options.mergeGraceMs ?? defaults.mergeGraceMs,
     startDeadlineMs: options.startDeadlineMs ?? defaults.startDeadlineMs,
     signal: options.signal,
     clock: options.clock ?? defaults.clock,

@@ -115,6 +115,7 @@ export class ShardReader {
       let page: ShardPage | undefined
       try {
         page = await this.#fetch()
+        if (page === undefined) continue
         budget?.correct(reservedBytes, page.heldBytes)
         return page
       } catch (error) {
@@ -126,7 +127,8 @@ export class ShardReader {
     return undefined
   }
 
-  async #fetch(): Promise<ShardPage> {
+  /** One call; undefined when it only brought the record that reading stood at, which says nothing about the tip. */
+  async #fetch(): Promise<ShardPage | undefined> {
     const { api, signal } = this.#options
     const iterator = this.#iterator ?? (await this.#takeIterator())
     const begunMs = this.#clock.monotonic()
@@ -135,10 +137,11 @@ export class ShardReader {
     this.#failedCount = 0
     this.#iterator = answer.nextShardIterator
     this.#isEnded = answer.nextShardIterator === undefined
-    if (answer.millisBehindLatest === 0) this.#notBeforeMs = begunMs + (this.#options.idlePollMs ?? defaultIdlePollMs)
     const records = this.#isUnproven ? await this.#prove(answer) : answer.records
     const last = answer.records.at(-1)
     if (last !== undefined) this.#position = { type: 'AFTER_SEQUENCE_NUMBER', sequenceNumber: last.sequenceNumber }
+    if (records.length < answer.records.length && records.length === 0 && !this.#isEnded) return undefined
+    if (answer.millisBehindLatest === 0) this.#notBeforeMs = begunMs + (this.#options.idlePollMs ?? defaultIdlePollMs)
     return this.#toPage(answer, records, begunMs)
   }
 

@@ -36,7 +36,6 @@ export class StreamIterator<T> implements AsyncIterableIterator<StreamRecord<T>>
     this.#checkpointer = new Checkpointer({
       stream: settings.stream,
       target: settings.checkpointTarget,
-      clock: settings.clock,
       restingNumber: (shardId) => this.#restingNumber(shardId),
     })
     settings.signal?.addEventListener('abort', this.#onAbort, { once: true })
