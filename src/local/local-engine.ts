@@ -4,6 +4,7 @@ import { type Clock, systemClock } from '../clock.ts'
 import { report } from '../diagnostics.ts'
 import type { EngineCore } from './engine-core.ts'
 import { noRefusals } from './faults.ts'
+import { openJournalStreamLog } from './journal-stream-log.ts'
 import { createMemoryStreamLog } from './memory-stream-log.ts'
 import { operations } from './operations/operations.ts'
 import { PageTokens } from './page-tokens.ts'
@@ -137,10 +138,10 @@ const memoryPlace: RecordPlace = {
   remove: async () => undefined,
 }
 
-function diskPlace({ dataDir }: Required<LocalEngineOptions>): RecordPlace {
+function diskPlace({ dataDir, sync, clock }: Required<LocalEngineOptions>): RecordPlace {
   const directoryOf = (serial: number) => join(dataDir, 'streams', String(serial))
   return {
-    open: async () => createMemoryStreamLog(),
+    open: (serial) => openJournalStreamLog({ dir: directoryOf(serial), sync, clock }),
     remove: (serial) => rm(directoryOf(serial), { recursive: true, force: true }),
   }
 }

@@ -1,5 +1,5 @@
 import { limitExceeded, resourceInUse } from '../api-error.ts'
-import { required, shardCount, streamModeDetails, streamName, tags } from '../shapes/members.ts'
+import { required, shardCount, streamModeDetails, streamName } from '../shapes/members.ts'
 import { checkShardLimit } from './find-stream.ts'
 import { operation } from './operation.ts'
 
@@ -11,21 +11,30 @@ const createdBeforeNowMs = 2_000
 
 const defaultRetentionHours = 24
 
+/** Shards that an on-demand stream starts with (AWS: CreateStream). */
+const onDemandShardCount = 4
+
 export const createStream = operation({
   input: {
     type: 'Structure',
     members: {
-      ShardCount: required(shardCount),
+      ShardCount: {
+        ...shardCount,
+        requiredUnless: (siblings: ReadonlyMap<string, unknown>) => isOnDemand(siblings.get('StreamModeDetails')),
+        legacy: { required: true },
+      },
       StreamName: required(streamName),
       StreamModeDetails: streamModeDetails,
-      Tags: tags,
     },
   },
   run(core, input) {
-    const { StreamName: name, ShardCount } = input
+    const { StreamName: name } = input
+    const mode = input.StreamModeDetails?.StreamMode ?? 'PROVISIONED'
+    // The shape saw to it that a count is given where one is needed.
+    const shardCount = mode === 'ON_DEMAND' ? onDemandShardCount : (input.ShardCount as number)
     const { streams, clock, account } = core
     if (streams.get(name) !== undefined) throw resourceInUse(`Stream ${name} under account ${account} already exists.`)
-    checkShardLimit(core, ShardCount)
+    checkShardLimit(core, shardCount)
     const creating = [...streams.all()].filter((stream) => stream.state.status === 'CREATING').length
     if (creating >= mostCreating)
       throw limitExceeded(`No more than ${mostCreating} streams may be in state CREATING under account ${account}.`)
@@ -34,12 +43,19 @@ export const createStream = operation({
       serial,
       name,
       status: 'CREATING',
+      mode,
       createdSeconds: Math.max(Math.floor((nowMs - createdBeforeNowMs) / 1000), earliestCreatedSeconds),
       retentionHours: defaultRetentionHours,
       shards: [],
       nextShardIndex: 0,
-      pending: { kind: 'open', shardCount: ShardCount, dueMs: nowMs + core.createStreamMs },
+      pending: { kind: 'open', shardCount, dueMs: nowMs + core.createStreamMs },
     }))
     return undefined
   },
 })
+
+function isOnDemand(details: unknown): boolean {
+  return (
+    typeof details === 'object' && details !== null && 'StreamMode' in details && details.StreamMode === 'ON_DEMAND'
+  )
+}

@@ -9,7 +9,7 @@ export function describeStreamBasics(core: EngineCore, state: StreamState): Answ
     StreamName: state.name,
     StreamARN: arnOf(core, state.name),
     StreamStatus: state.status,
-    StreamModeDetails: { StreamMode: 'PROVISIONED' },
+    StreamModeDetails: { StreamMode: state.mode },
     RetentionPeriodHours: state.retentionHours,
     StreamCreationTimestamp: new Timestamp(state.createdSeconds * 1000),
     EnhancedMonitoring: [{ ShardLevelMetrics: [] }],

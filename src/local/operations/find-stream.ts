@@ -1,7 +1,7 @@
+import { assert } from '../../errors.ts'
 import { shardIdOf } from '../../kinesis/shard.ts'
-import { invalidArgument, limitExceeded, resourceInUse, resourceNotFound } from '../api-error.ts'
+import { invalidArgument, limitExceeded, resourceInUse, resourceNotFound, validationError } from '../api-error.ts'
 import type { EngineCore } from '../engine-core.ts'
-import { violationsError, violationText } from '../shapes/find-violations.ts'
 import type { LiveStream } from '../state/live-stream.ts'
 import { isExpired, type ShardState } from '../state/stream-state.ts'
 
@@ -18,8 +18,8 @@ export function arnOf(core: EngineCore, streamName: string): string {
 /** The name that a request gives, by name, ARN or both. The stream need not exist. */
 export function streamNameOf(core: EngineCore, { StreamName, StreamARN }: StreamReference): string {
   if (StreamARN === undefined) {
-    if (StreamName !== undefined) return StreamName
-    throw violationsError([violationText(undefined, 'streamName', 'Member must not be null')])
+    assert(StreamName !== undefined, 'a stream is named')
+    return StreamName
   }
   const [, , , region, account, resource = ''] = StreamARN.split(':')
   const name = resource.slice(resource.indexOf('/') + 1)
@@ -52,6 +52,14 @@ export function findActiveStream(core: EngineCore, reference: StreamReference): 
   if (status !== 'ACTIVE')
     throw resourceInUse(`Stream ${name} under account ${core.account} not ACTIVE, instead in state ${status}`)
   return stream
+}
+
+/** On-demand streams choose their shards themselves. */
+export function checkProvisioned(core: EngineCore, { state }: LiveStream): void {
+  if (state.mode === 'ON_DEMAND')
+    throw validationError(
+      `Request is invalid. Stream ${state.name} under account ${core.account} is in On-Demand mode.`,
+    )
 }
 
 export function isServing(stream: LiveStream): boolean {

@@ -1,7 +1,7 @@
 import { listShardsPage } from '../../kinesis/limits.ts'
 import { invalidArgument, resourceNotFound } from '../api-error.ts'
 import type { EngineCore } from '../engine-core.ts'
-import { nextToken, pageLimit, shardId, streamReference, timestamp } from '../shapes/members.ts'
+import { nextToken, optionalStreamReference, pageLimit, shardId, timestamp } from '../shapes/members.ts'
 import type { InputOf } from '../shapes/shape.ts'
 import type { LiveStream } from '../state/live-stream.ts'
 import { horizonMs, listedShards, type ShardState } from '../state/stream-state.ts'
@@ -35,7 +35,7 @@ interface Place {
 const listShardsInput = {
   type: 'Structure',
   members: {
-    ...streamReference,
+    ...optionalStreamReference,
     NextToken: nextToken,
     ExclusiveStartShardId: shardId,
     MaxResults: pageLimit,

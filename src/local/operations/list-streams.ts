@@ -30,7 +30,7 @@ export const listStreams = operation({
         StreamName: state.name,
         StreamARN: arnOf(core, state.name),
         StreamStatus: state.status,
-        StreamModeDetails: { StreamMode: 'PROVISIONED' },
+        StreamModeDetails: { StreamMode: state.mode },
         StreamCreationTimestamp: new Timestamp(state.createdSeconds * 1000),
       })),
     }

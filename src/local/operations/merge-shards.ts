@@ -2,7 +2,7 @@ import { shardIdOf } from '../../kinesis/shard.ts'
 import { invalidArgument } from '../api-error.ts'
 import { required, shardId, streamReference } from '../shapes/members.ts'
 import { resharding } from '../state/pending-change.ts'
-import { findActiveStream, findShard, readShardId, streamNameOf } from './find-stream.ts'
+import { checkProvisioned, findActiveStream, findShard, readShardId, streamNameOf } from './find-stream.ts'
 import { operation } from './operation.ts'
 import { checkNotClosed } from './split-shard.ts'
 
@@ -16,6 +16,7 @@ export const mergeShards = operation({
     const shardIndex = readShardId(core, name, input.ShardToMerge)
     const adjacentShardIndex = readShardId(core, name, input.AdjacentShardToMerge)
     const stream = findActiveStream(core, input)
+    checkProvisioned(core, stream)
     const lower = findShard(core, stream, shardIndex)
     const upper = findShard(core, stream, adjacentShardIndex)
     checkNotClosed(core, name, lower)

@@ -4,7 +4,14 @@ import type { EngineCore } from '../engine-core.ts'
 import { hashKey, required, shardId, streamReference } from '../shapes/members.ts'
 import { resharding } from '../state/pending-change.ts'
 import type { ShardState } from '../state/stream-state.ts'
-import { checkShardLimit, findActiveStream, findShard, readShardId, streamNameOf } from './find-stream.ts'
+import {
+  checkProvisioned,
+  checkShardLimit,
+  findActiveStream,
+  findShard,
+  readShardId,
+  streamNameOf,
+} from './find-stream.ts'
 import { operation } from './operation.ts'
 
 export const splitShard = operation({
@@ -20,6 +27,7 @@ export const splitShard = operation({
     const name = streamNameOf(core, input)
     const shardIndex = readShardId(core, name, input.ShardToSplit)
     const stream = findActiveStream(core, input)
+    checkProvisioned(core, stream)
     const shard = findShard(core, stream, shardIndex)
     checkShardLimit(core, 1)
     checkNotClosed(core, name, shard)

@@ -4,7 +4,7 @@ import { required, shardCount, streamReference } from '../shapes/members.ts'
 import { resharding } from '../state/pending-change.ts'
 import { planShardCount } from '../state/reshard.ts'
 import { openShards } from '../state/stream-state.ts'
-import { arnOf, findActiveStream } from './find-stream.ts'
+import { arnOf, checkProvisioned, findActiveStream } from './find-stream.ts'
 import { operation } from './operation.ts'
 
 export const updateShardCount = operation({
@@ -18,6 +18,7 @@ export const updateShardCount = operation({
   },
   run(core, input) {
     const stream = findActiveStream(core, input)
+    checkProvisioned(core, stream)
     const open = openShards(stream.state)
     const targetCount = input.TargetShardCount
     checkTarget(core, open.length, targetCount)

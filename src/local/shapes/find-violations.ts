@@ -27,39 +27,44 @@ function collectStructure(shape: StructureShape, input: object, prefix: string, 
   const values = new Map(Object.entries(input))
   for (const [name, member] of Object.entries(shape.members)) {
     if (violations.length >= mostListed) return
-    collect(member, values.get(name), prefix + lowerFirst(name), violations)
+    const value = values.get(name)
+    const path = prefix + lowerFirst(name)
+    if (value !== undefined) collect(member, value, path, violations)
+    else if (member.required || member.requiredUnless?.(values) === false)
+      violations.push(violationText(undefined, path, 'Member must not be null'))
   }
 }
 
 function collect(shape: Shape, value: unknown, path: string, violations: string[]): void {
   const broken = (constraint: string) => {
-    violations.push(violationText(value === undefined ? undefined : printed(shape, value), path, constraint))
-  }
-  if (value === undefined) {
-    if (shape.required) broken('Member must not be null')
-    return
+    violations.push(violationText(printed(shape, value), path, constraint))
   }
   switch (shape.type) {
     case 'String':
-      return checkString(shape, value as string, broken)
+      checkString(shape, value as string, broken)
+      break
     case 'Integer':
     case 'Long':
       if (shape.min !== undefined && !((value as number) >= shape.min))
         broken(`Member must have value greater than or equal to ${shape.min}`)
       if (shape.max !== undefined && !((value as number) <= shape.max))
         broken(`Member must have value less than or equal to ${shape.max}`)
-      return
+      break
     case 'Blob':
-      return checkLength((value as Buffer).length, { maxLength: shape.maxLength }, broken)
+      checkLength((value as Buffer).length, { maxLength: shape.maxLength }, broken)
+      break
     case 'List':
-      return collectList(shape, value as unknown[], path, violations, broken)
+      collectList(shape, value as unknown[], path, violations, broken)
+      break
     case 'Map':
-      return checkMap(shape, value as Map<string, string>, broken)
+      checkMap(shape, value as Map<string, string>, broken)
+      break
     case 'Structure':
-      return collectStructure(shape, value as object, `${path}.`, violations)
+      collectStructure(shape, value as object, `${path}.`, violations)
+      break
     case 'Boolean':
     case 'Timestamp':
-      return
+      break
   }
 }
 

@@ -19,26 +19,22 @@ export const streamArn = {
 /** Accepted and ignored: we never hand one out (a client that echoes it leaves our endpoint). */
 export const streamId = { type: 'String' } as const
 
-/** How every operation on one stream may name it; `findStream` says what holds when both are given. */
-export const streamReference = { StreamName: streamName, StreamARN: streamArn, StreamId: streamId } as const
+/** A stream's name, its ARN, or both; `findStream` says what holds when both are given. */
+export const optionalStreamReference = { StreamName: streamName, StreamARN: streamArn, StreamId: streamId } as const
+
+/** How operations on one stream name it. */
+export const streamReference = {
+  ...optionalStreamReference,
+  StreamName: { ...streamName, requiredUnless: (siblings: ReadonlyMap<string, unknown>) => siblings.has('StreamARN') },
+} as const
 
 export const pageLimit = { type: 'Integer', min: 1, max: 10_000 } as const
 export const nextToken = { type: 'String', minLength: 1, maxLength: 1_048_576 } as const
 export const timestamp = { type: 'Timestamp' } as const
 export const shardCount = { type: 'Integer', min: 1, max: 100_000 } as const
-export const dryRun = { type: 'Boolean' } as const
 
 export const partitionKey = { type: 'String', minLength: 1, maxLength: 256 } as const
 export const data = { type: 'Blob', maxLength: 10_485_760, legacy: { maxLength: 1_048_576 } } as const
-
-export const tags = {
-  type: 'Map',
-  minLength: 1,
-  maxLength: 200,
-  keyLengths: [1, 128],
-  valueLengths: [0, 256],
-  legacy: { maxLength: 10 },
-} as const
 
 export const streamModeDetails = {
   type: 'Structure',

@@ -15,6 +15,8 @@ export type Shape =
 interface Member {
   /** Absent or null is a violation. */
   readonly required?: boolean
+  /** As `required`, unless this holds for the members beside it. */
+  readonly requiredUnless?: (siblings: ReadonlyMap<string, unknown>) => boolean
 }
 
 export interface StringShape extends Member {

@@ -17,6 +17,7 @@ export interface StreamState {
   readonly serial: number
   readonly name: string
   readonly status: StreamStatus
+  readonly mode: StreamMode
   /** Epoch seconds; also the create time in the first shards' sequence numbers. */
   readonly createdSeconds: number
   readonly retentionHours: number
@@ -29,6 +30,9 @@ export interface StreamState {
 }
 
 export type StreamStatus = 'CREATING' | 'ACTIVE' | 'UPDATING' | 'DELETING'
+
+/** On-demand streams choose their shards themselves: requests to change them are refused. */
+export type StreamMode = 'PROVISIONED' | 'ON_DEMAND'
 
 export type PendingChange = { readonly dueMs: number } & (
   | { readonly kind: 'open'; readonly shardCount: number }

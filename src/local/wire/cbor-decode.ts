@@ -109,11 +109,11 @@ class CborReader {
       case 23:
         return null
       case 25:
-        return halfFloat(this.#take(2).readUInt16BE())
+        return halfFloat(this.#slice(2).readUInt16BE())
       case 26:
-        return this.#take(4).readFloatBE()
+        return this.#slice(4).readFloatBE()
       case 27:
-        return this.#take(8).readDoubleBE()
+        return this.#slice(8).readDoubleBE()
       default:
         throw new CborError(`simple value ${info} has no meaning here`, this.offset)
     }
@@ -126,11 +126,11 @@ class CborReader {
       case 24:
         return this.#byte()
       case 25:
-        return this.#take(2).readUInt16BE()
+        return this.#slice(2).readUInt16BE()
       case 26:
-        return this.#take(4).readUInt32BE()
+        return this.#slice(4).readUInt32BE()
       case 27:
-        return Number(this.#take(8).readBigUInt64BE())
+        return Number(this.#slice(8).readBigUInt64BE())
       default:
         throw new CborError('a length is missing', this.offset)
     }
@@ -153,17 +153,14 @@ class CborReader {
   }
 
   #text(length: number): string {
-    this.#demand(length)
-    return this.#body.toString('utf8', this.offset, (this.offset += length))
+    return this.#slice(length).toString()
   }
 
   #slice(length: number): Buffer {
     this.#demand(length)
-    return this.#body.subarray(this.offset, (this.offset += length))
-  }
-
-  #take(length: number): Buffer {
-    return this.#slice(length)
+    const start = this.offset
+    this.offset += length
+    return this.#body.subarray(start, this.offset)
   }
 
   #byte(): number {

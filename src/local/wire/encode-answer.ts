@@ -39,21 +39,20 @@ export function encodeCbor(value: AnswerValue): Buffer {
 }
 
 function writeValue(value: AnswerValue, parts: Buffer[]): void {
-  if (typeof value === 'string') return writeText(value, parts)
-  if (typeof value === 'number') return writeNumber(value, parts)
-  if (typeof value === 'boolean') return void parts.push(Buffer.of(value ? 0xf5 : 0xf4))
-  if (value === undefined) return void parts.push(Buffer.of(0xf6))
-  if (value instanceof Timestamp) return writeNumber(Math.round(value.epochMs), parts)
-  if (isList(value)) {
+  if (typeof value === 'string') writeText(value, parts)
+  else if (typeof value === 'number') writeNumber(value, parts)
+  else if (typeof value === 'boolean') parts.push(Buffer.of(value ? 0xf5 : 0xf4))
+  else if (value instanceof Timestamp) writeNumber(Math.round(value.epochMs), parts)
+  else if (isList(value)) {
     parts.push(head(4, value.length))
     for (const item of value) writeValue(item, parts)
-    return
-  }
-  const members = Object.entries(value).filter(([, member]) => member !== undefined)
-  parts.push(head(5, members.length))
-  for (const [name, member] of members) {
-    writeText(name, parts)
-    writeValue(member, parts)
+  } else {
+    const members = Object.entries(value ?? {}).filter(([, member]) => member !== undefined)
+    parts.push(head(5, members.length))
+    for (const [name, member] of members) {
+      writeText(name, parts)
+      writeValue(member, parts)
+    }
   }
 }
 
