@@ -155,6 +155,7 @@ export class Journal {
       yield* readFrames(new SegmentCursor(segment, this.#disk, Math.max(offset, headerBytes)), number)
       if (segment === this.#segments.at(-1)) return
       number += 1
+      offset = headerBytes
     }
   }
 
