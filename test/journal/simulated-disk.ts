@@ -69,6 +69,7 @@ export class SimulatedDisk implements Disk {
   put(path: string, bytes: Buffer): void {
     const copy = Buffer.from(bytes)
     this.#files.set(path, { bytes: copy, synced: copy })
+    this.#durableNames.set(path, { bytes: copy, synced: copy })
   }
 
   get paths(): string[] {
@@ -81,22 +82,26 @@ export class SimulatedDisk implements Disk {
     for (const release of held) release()
   }
 
-  /** The power goes: of what was not synced, each file keeps a beginning of any length; unsynced names may be gone. */
-  losePower(): void {
-    for (const [path, content] of this.#files) {
-      if (!this.#durableNames.has(path) && this.#random.next() < 0.5) {
-        this.#files.delete(path)
-        continue
-      }
-      const unsynced = Math.max(0, content.bytes.length - content.synced.length)
-      const keptBytes = content.synced.length + randomInteger(this.#random, unsynced + 1)
-      content.bytes = Buffer.concat([content.synced, content.bytes.subarray(content.synced.length)]).subarray(
-        0,
-        keptBytes,
-      )
-      content.synced = content.bytes
+  /**
+   * The disk as another process finds it when the power goes now: of what was not synced, each file keeps a beginning of
+   * any length, and unsynced names may be gone.
+   */
+  afterPowerLoss(): SimulatedDisk {
+    const survivor = new SimulatedDisk(this.#random)
+    for (const [path, content] of new Map([...this.#durableNames, ...this.#files])) {
+      if (!this.#durableNames.has(path) && this.#random.next() < 0.5) continue
+      const syncedBytes = content.synced.length
+      const keptBytes = syncedBytes + randomInteger(this.#random, Math.max(0, content.bytes.length - syncedBytes) + 1)
+      survivor.put(path, Buffer.concat([content.synced, content.bytes.subarray(syncedBytes, keptBytes)]))
     }
-    for (const [path, content] of this.#durableNames) if (!this.#files.has(path)) this.#files.set(path, content)
+    return survivor
+  }
+
+  /** The disk as another process finds it when this one is killed now: the kernel has all that was written. */
+  afterKill(): SimulatedDisk {
+    const survivor = new SimulatedDisk(this.#random)
+    for (const [path, content] of this.#files) survivor.put(path, content.bytes)
+    return survivor
   }
 
   get #usedBytes(): number {
