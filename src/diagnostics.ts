@@ -108,7 +108,17 @@ export type Diagnostic =
       shardId: string
       value: string
     }
-  | { type: 'checkpoint-retry'; client: string; stream: string; errorCode: string; attempt: number; delayMs: number }
+  | {
+      /** The database failed in a way that passes; the whole transaction is tried again after `delayMs`. */
+      type: 'checkpoint-retry'
+      /** Empty, as is `stream`, when tables are created or all rows are listed. */
+      client: string
+      stream: string
+      /** SQLite's, PostgreSQL's or the system's own name for it. */
+      errorCode: string
+      attempt: number
+      delayMs: number
+    }
   // local engine
   | { type: 'engine-listening'; endpoint: string; dataDir: string }
   | { type: 'engine-request'; operation: string; status: number; errorType?: string; durationMs: number }

@@ -1,5 +1,5 @@
 import type { Pool, PoolClient, PoolConfig } from 'pg'
-import { assert, ClosedError, TritonCheckpointError } from '../errors.ts'
+import { assert, ClosedError, TritonCheckpointError, TritonError } from '../errors.ts'
 import type { PostgresAddress } from './postgres-address.ts'
 import { loginOf, postgresTls } from './postgres-login.ts'
 import { retryUntil } from './retry-until.ts'
@@ -79,7 +79,7 @@ export class PostgresDatabase implements SqlDatabase {
         onRetry: (error, attempt, delayMs) => work.onRetry(codeOf(error), attempt, delayMs),
       })
     } catch (error) {
-      if (error instanceof TritonCheckpointError) throw error
+      if (error instanceof TritonError) throw error
       throw new TritonCheckpointError(`can't ${work.purpose}: ${this.place}: ${this.#explain(error)}`, {
         cause: error,
         retryable: isTransient(error),
@@ -156,7 +156,7 @@ export class PostgresDatabase implements SqlDatabase {
       return `${text}; let "triton checkpoint init" run as a user who may create tables, and grant them`
     if (!isTransient(error)) return text
     const advice = isSqlState(error) ? '' : '; is it running, and reachable from here?'
-    return `${text} (given up after ${this.#options.retryMs} ms or when closed)${advice}`
+    return `${text} (tried for up to ${this.#options.retryMs} ms)${advice}`
   }
 }
 

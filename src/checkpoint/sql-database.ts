@@ -17,7 +17,7 @@ export interface SqlDatabase {
    * so its effect must be the same once or twice. It awaits nothing but its own queries, for others wait meanwhile:
    * transactions that write take effect in the order in which they were asked for, so that a retried one never undoes
    * a later one.
-   * Everything thrown by the database becomes a `TritonCheckpointError`.
+   * What the database throws becomes a `TritonCheckpointError`; a `TritonError` that `act` throws comes out as it is.
    */
   transaction<T>(work: TransactionWork, act: (query: SqlQuery) => Promise<T>): Promise<T>
   /** Which of these tables exist. */

@@ -1,7 +1,7 @@
 import { existsSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import type LibsqlDatabase from 'libsql'
-import { ClosedError, TritonCheckpointError } from '../errors.ts'
+import { ClosedError, TritonCheckpointError, TritonError } from '../errors.ts'
 import { retryUntil } from './retry-until.ts'
 import {
   initAdvice,
@@ -64,7 +64,7 @@ export class SqliteDatabase implements SqlDatabase {
         onRetry: (error, attempt, delayMs) => work.onRetry(codeOf(error), attempt, delayMs),
       })
     } catch (error) {
-      if (error instanceof TritonCheckpointError) throw error
+      if (error instanceof TritonError) throw error
       throw new TritonCheckpointError(`can't ${work.purpose}: ${this.place}: ${this.#explain(error)}`, {
         cause: error,
         retryable: isLocked(error),
@@ -115,8 +115,7 @@ export class SqliteDatabase implements SqlDatabase {
   }
 
   #explain(error: unknown): string {
-    if (isLocked(error))
-      return `another process holds its lock (given up after ${this.#options.retryMs} ms or when closed)`
+    if (isLocked(error)) return `another process holds its lock (tried for up to ${this.#options.retryMs} ms)`
     if (!existsSync(dirname(this.#file))) return 'its directory does not exist: create it first'
     const text = error instanceof Error ? error.message : String(error)
     return text.startsWith('no such table') ? `${text}; ${initAdvice}` : text

@@ -129,28 +129,34 @@ test('a file that is replaced in the middle, by a backup say, is the one that is
   assert.deepEqual(await store.load('c', 's'), new Map([at(0, 2)]))
 })
 
+test('processes that start together create one set of tables, and lose nothing of each other', async () => {
+  const file = freshSqliteFile()
+  const children = [0, 20, 40].map((firstShard) => saveSteps(file, firstShard, 25))
+  for (const child of children) child.stdout.resume()
+  const exits = await Promise.all(children.map((child) => once(child, 'exit')))
+  assert.deepEqual(
+    exits.map(([code]) => code),
+    [0, 0, 0],
+  )
+  await using store = openCheckpointStore(`sqlite://${file}`)
+  assert.deepEqual(await store.load('c', 's'), new Map(Array.from({ length: 60 }, (_, index) => at(index, 25))))
+})
+
 test('a process killed in the middle of saving leaves a whole save behind, the last it told of or the one after', async () => {
   const file = freshSqliteFile()
-  await using store = openCheckpointStore(`sqlite://${file}`)
-  await store.init()
-  for (let round = 0; round < 2; round++) {
-    const child = spawn(process.execPath, ['--import', 'tsx', fileURLToPath(saver), `sqlite://${file}`], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
-    let toldStep = 0
-    for await (const line of createInterface(child.stdout)) {
-      toldStep = Number(line)
-      if (toldStep === 40) child.kill('SIGKILL')
-    }
-    if (child.signalCode === null) await once(child, 'exit')
-    const loaded = await store.load('c', 's')
-    assert.equal(loaded.size, 20)
-    const step = [toldStep, toldStep + 1].find(
-      (step) => loaded.get(shardIdOf(0))?.sequenceNumber === at(0, step)[1].sequenceNumber,
-    )
-    assert.ok(step !== undefined)
-    assert.deepEqual(loaded, new Map(Array.from({ length: 20 }, (_, index) => at(index, step))))
+  const child = saveSteps(file, 0, Number.POSITIVE_INFINITY)
+  let toldStep = 0
+  for await (const line of createInterface(child.stdout)) {
+    toldStep = Number(line)
+    if (toldStep === 40) child.kill('SIGKILL')
   }
+  await using store = openCheckpointStore(`sqlite://${file}`)
+  const loaded = await store.load('c', 's')
+  const saved = [toldStep, toldStep + 1].map(
+    (step) => new Map(Array.from({ length: 20 }, (_, index) => at(index, step))),
+  )
+  const found = saved.find((map) => map.get(shardIdOf(0))?.sequenceNumber === loaded.get(shardIdOf(0))?.sequenceNumber)
+  assert.deepEqual(loaded, found)
 })
 
 test("go-triton's files open and continue", async () => {
@@ -182,4 +188,9 @@ test("go-triton's files open and continue", async () => {
 })
 
 const golden = new URL('../golden/checkpoints/', import.meta.url)
-const saver = new URL('save-forever.ts', import.meta.url)
+
+function saveSteps(file: string, firstShard: number, steps: number) {
+  const program = fileURLToPath(new URL('save-steps.ts', import.meta.url))
+  const flags = ['--import', 'tsx', program, `sqlite://${file}`, String(firstShard), String(steps)]
+  return spawn(process.execPath, flags, { stdio: ['ignore', 'pipe', 'inherit'] })
+}
