@@ -11,6 +11,9 @@ import type { StartPlan } from './start-plan.ts'
  * records are still in the parent. It is then *reading*, and *finished* when its end was reached. Shards that turn up
  * after the start begin at their beginning.
  *
+ * A child may be named before its other parent was ever listed: a split and a merge that followed each other closely.
+ * It waits until a listing shows it, which then shows that parent too, or shows that it expired.
+ *
  * Of a merge whose other parent belongs to another reader only that reader knows when it is done: such a child waits
  * until `settle` is called for the other parent.
  */
@@ -22,6 +25,7 @@ export class Lineage {
   readonly #reading = new Set<string>()
   readonly #finished = new Set<string>()
   readonly #settled = new Set<string>()
+  readonly #trusted = new Set<string>()
 
   /** `given`: the shards this reader was told to read, with their descendants; undefined: all. */
   constructor(map: ShardMap, plan: StartPlan, given?: ReadonlySet<string>) {
@@ -80,6 +84,16 @@ export class Lineage {
     this.#settled.add(parentShardId)
   }
 
+  /** Shards that wait only for a listing that shows them. */
+  unlistedChildren(): string[] {
+    return [...this.#waiting].filter((shardId) => this.#hasStrangeParent(shardId))
+  }
+
+  /** No listing will show this shard; it is read like any other, and found to be gone if it is. */
+  trust(shardId: string): void {
+    this.#trusted.add(shardId)
+  }
+
   /** Shards that wait to be read from *latest* on. */
   get startsAtLatest(): string[] {
     return [...this.#waiting].filter((shardId) => this.#positions.get(shardId)?.type === 'LATEST')
@@ -95,7 +109,13 @@ export class Lineage {
   #isHeldBack(shardId: string): boolean {
     const parentIds = this.#map.parentsOf(shardId)
     if (parentIds.some((id) => this.#waiting.has(id) || this.#reading.has(id))) return true
-    return this.#foreignParents(shardId).length > 0
+    return this.#hasStrangeParent(shardId) || this.#foreignParents(shardId).length > 0
+  }
+
+  #hasStrangeParent(shardId: string): boolean {
+    if (this.#map.listed(shardId) !== undefined || this.#trusted.has(shardId)) return false
+    const isStrange = (id: string) => this.#map.listed(id) === undefined && !this.#finished.has(id)
+    return this.#map.parentsOf(shardId).some(isStrange)
   }
 
   #foreignParents(shardId: string): string[] {

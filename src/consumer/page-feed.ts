@@ -205,19 +205,29 @@ export class PageFeed {
     this.#isListingWanted = true
     if (this.#isListing) return
     this.#isListing = true
-    this.#run(async () => {
-      try {
-        while (this.#isListingWanted) {
-          this.#isListingWanted = false
-          const shards = await listShards(this.#settings, this.#life.signal)
-          if (shards === undefined) return
-          this.beginning?.lineage.learn(shards)
-          this.#startReady()
+    this.#run(() => this.#listAgain().finally(() => (this.#isListing = false)))
+  }
+
+  async #listAgain(): Promise<void> {
+    const { clock } = this.#settings
+    const { signal } = this.#life
+    for (let lateCount = 0; this.#isListingWanted; ) {
+      this.#isListingWanted = false
+      const shards = await listShards(this.#settings, signal)
+      const lineage = this.beginning?.lineage
+      if (shards === undefined || lineage === undefined) return
+      lineage.learn(shards)
+      const unlisted = lineage.unlistedChildren()
+      if (unlisted.length > 0 && !this.#isListingWanted) {
+        // Kinesis names a child before its listings show it; one that none ever shows has expired already.
+        if (++lateCount >= lateListings) for (const shardId of unlisted) lineage.trust(shardId)
+        else {
+          this.#isListingWanted = true
+          await sleep(clock, listAgainMs, signal)
         }
-      } finally {
-        this.#isListing = false
       }
-    })
+      this.#startReady()
+    }
   }
 
   /** Learns from the checkpoints how far other readers are with the other parents of merged shards. */
@@ -290,3 +300,6 @@ export class PageFeed {
 
 /** How often the checkpoints of other readers are looked at while one of them is waited for. */
 const askAgainMs = 1_000
+/** How often a listing is repeated that does not show a child yet, and how long after the one before. */
+const lateListings = 20
+const listAgainMs = 500
