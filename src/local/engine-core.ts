@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts'
+import type { Faults } from './faults.ts'
 import type { PageTokens } from './page-tokens.ts'
 import type { RecordRefusals } from './record-refusals.ts'
 import type { ShardIterators } from './shard-iterators.ts'
@@ -20,6 +21,10 @@ export interface EngineCore {
   readonly streams: Streams
   readonly iterators: ShardIterators
   readonly tokens: PageTokens
-  /** Asked for each record before it is written: the fault hook answers, and throttling has its place here. */
+  /** Whole requests and records that fail on purpose. */
+  readonly faults: Faults
+  /** Asked before records are written. */
   readonly refusals: RecordRefusals
+  /** Fires when the engine ends: what waits on purpose waits no longer. */
+  readonly closing: AbortSignal
 }

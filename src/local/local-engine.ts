@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { type Clock, systemClock } from '../clock.ts'
 import { report } from '../diagnostics.ts'
 import type { EngineCore } from './engine-core.ts'
-import { noRefusals } from './faults.ts'
+import { type FaultRule, Faults } from './faults.ts'
 import { openJournalStreamLog } from './journal-stream-log.ts'
 import { createMemoryStreamLog } from './memory-stream-log.ts'
 import { operations } from './operations/operations.ts'
@@ -45,6 +45,10 @@ export interface LocalEngineOptions {
   legacyLimits?: boolean
   /** Streams that are there, ACTIVE, when the engine is up; one that exists already stays as it is. */
   streams?: readonly { name: string; shardCount: number }[]
+  /** Ways in which the engine misbehaves, for tests of what talks to it. @default none */
+  faults?: readonly FaultRule[]
+  /** Decides where fault rules leave it to chance. @default 1 */
+  faultSeed?: number
   /** @default systemClock */
   clock?: Clock
 }
@@ -53,6 +57,8 @@ export interface LocalEngine {
   /** `http://host:port`, for `endpoint` and `AWS_ENDPOINT_URL_KINESIS`. */
   readonly endpoint: string
   readonly port: number
+  /** Replaces all fault rules; an empty list ends the misbehaviour. The seed is 1 unless given. */
+  setFaults(rules: readonly FaultRule[], seed?: number): void
   /** Ends the engine: requests finish, idle connections end at once, files are given back. May be called twice. */
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
@@ -71,6 +77,8 @@ const defaults = {
   sync: 'interval',
   legacyLimits: false,
   streams: [],
+  faults: [],
+  faultSeed: 1,
   clock: systemClock,
 } satisfies Required<LocalEngineOptions>
 
@@ -82,6 +90,8 @@ export async function startLocalEngine(options: LocalEngineOptions = {}): Promis
   const store = isInMemory ? createMemoryStateStore() : await openSqliteStateStore(dataDir, settings.sync)
   const streams = new Streams(store, isInMemory ? memoryPlace : diskPlace(settings), clock)
   const signer = new Signer(store.secret)
+  const faults = new Faults(clock)
+  const closing = new AbortController()
   const core: EngineCore = {
     account: settings.accountId,
     region: settings.region,
@@ -94,7 +104,9 @@ export async function startLocalEngine(options: LocalEngineOptions = {}): Promis
     streams,
     iterators: new ShardIterators(signer, clock),
     tokens: new PageTokens(signer, clock),
-    refusals: noRefusals,
+    faults,
+    refusals: faults,
+    closing: closing.signal,
   }
   const served = new Map(
     [...operations].map(([name, operation]) => {
@@ -107,6 +119,7 @@ export async function startLocalEngine(options: LocalEngineOptions = {}): Promis
     store.close()
   }
   try {
+    faults.set(settings.faults, settings.faultSeed)
     createStreams(core, settings.streams)
     const server = await listenOnOnePort({
       host: settings.host,
@@ -115,9 +128,14 @@ export async function startLocalEngine(options: LocalEngineOptions = {}): Promis
     })
     const endpoint = `http://${server.host.includes(':') ? `[${server.host}]` : server.host}:${server.port}`
     report({ type: 'engine-listening', endpoint, dataDir })
-    let closing: Promise<void> | undefined
-    const close = () => (closing ??= server.close().then(giveBack))
-    return { endpoint, port: server.port, close, [Symbol.asyncDispose]: close }
+    let closed: Promise<void> | undefined
+    const close = () => {
+      closing.abort()
+      closed ??= server.close().then(giveBack)
+      return closed
+    }
+    const setFaults = (rules: readonly FaultRule[], seed = 1) => faults.set(rules, seed)
+    return { endpoint, port: server.port, setFaults, close, [Symbol.asyncDispose]: close }
   } catch (error) {
     await giveBack()
     throw error

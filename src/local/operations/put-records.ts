@@ -1,5 +1,6 @@
 import { shardIdOf } from '../../kinesis/shard.ts'
 import type { EngineCore } from '../engine-core.ts'
+import type { RecordRefusal } from '../record-refusals.ts'
 import { type IncomingRecord, type PutBatch, putBatch } from '../records/put-batch.ts'
 import { WrittenNumbers } from '../records/written-numbers.ts'
 import { data, hashKey, partitionKey, required, streamReference } from '../shapes/members.ts'
@@ -50,18 +51,23 @@ function checkSizes(core: EngineCore, records: readonly IncomingRecord[]): void 
 
 function describe(core: EngineCore, stream: LiveStream, { shardIndexes, refusals, written }: PutBatch): AnswerObject {
   const numbers = new WrittenNumbers(stream, written.blocks)
-  const answers = Array.from(shardIndexes, (shardIndex, at) => {
-    switch (refusals[at]) {
-      case undefined:
-        return { SequenceNumber: numbers.next(shardIndex), ShardId: shardIdOf(shardIndex) }
-      case 'throttled':
-        return {
-          ErrorCode: 'ProvisionedThroughputExceededException',
-          ErrorMessage: rateExceededText(core, stream, shardIndex),
-        }
-      case 'internal-failure':
-        return { ErrorCode: 'InternalFailure', ErrorMessage: 'Internal Service Failure.' }
-    }
+  const answers = Array.from(shardIndexes, (shardIndex, at): AnswerObject => {
+    const refusal = refusals[at]
+    if (refusal !== undefined) return describeRefusal(core, stream, shardIndex, refusal)
+    return { SequenceNumber: numbers.next(shardIndex), ShardId: shardIdOf(shardIndex) }
   })
   return { FailedRecordCount: refusals.filter((refusal) => refusal !== undefined).length, Records: answers }
+}
+
+function describeRefusal(
+  core: EngineCore,
+  stream: LiveStream,
+  shardIndex: number,
+  refusal: RecordRefusal,
+): AnswerObject {
+  if (refusal === 'internal-failure') return { ErrorCode: 'InternalFailure', ErrorMessage: 'Internal Service Failure.' }
+  return {
+    ErrorCode: 'ProvisionedThroughputExceededException',
+    ErrorMessage: rateExceededText(core, stream, shardIndex),
+  }
 }

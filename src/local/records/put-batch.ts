@@ -38,11 +38,11 @@ export async function putBatch(
   const shardIndexes = Int32Array.from(records, ({ explicitHashKey, partitionKey }) =>
     explicitHashKey === undefined ? routing.shardOf(partitionKey) : routing.shardOfHashKey(explicitHashKey),
   )
-  const refusals = core.refusals.isActive
-    ? records.map(({ key, data }, at) =>
-        core.refusals.refuse(state.name, shardIndexes[at] as number, (key?.length ?? 0) + data.length, operation),
-      )
-    : []
+  const judge = core.refusals.forRequest(operation, state.name)
+  const refusals =
+    judge === undefined
+      ? []
+      : records.map(({ key, data }, at) => judge(shardIndexes[at] as number, (key?.length ?? 0) + data.length))
   const written = stream.write(packByShard(records, shardIndexes, refusals), core.clock.now())
   await written.stored
   return { shardIndexes, refusals, written }

@@ -1,11 +1,14 @@
-import { randomFillSync, randomUUID } from 'node:crypto'
 import { isObserved, report } from '../../diagnostics.ts'
+import { misbehaveAfter, misbehaveBefore } from '../act-out-fault.ts'
 import { ApiError, internalFailure, serializationError } from '../api-error.ts'
 import type { EngineCore } from '../engine-core.ts'
+import { faultTargetOf } from '../fault-target.ts'
+import type { FaultRule } from '../faults.ts'
 import type { Answer, Operation } from '../operations/operation.ts'
 import { checkConstraints } from '../shapes/find-violations.ts'
 import { type BodyFormat, readInput } from '../shapes/read-input.ts'
 import type { StructureShape } from '../shapes/shape.ts'
+import { answerHeaders, isPreflight } from './answer-headers.ts'
 import { decodeCbor } from './cbor-decode.ts'
 import { encodeAnswer } from './encode-answer.ts'
 import { checkSignatureForm, type RequestHeaders } from './signature-form.ts'
@@ -23,6 +26,8 @@ export interface ApiAnswer {
   status: number
   headers: Record<string, string>
   body: Buffer
+  /** When the answer is not to arrive as it should: the connection ends instead, nothing comes, or half of it. */
+  delivery?: 'cut' | 'lost' | 'half'
 }
 
 /** An operation as this engine serves it. */
@@ -40,7 +45,7 @@ export function requestAnswerer(
 ): (request: ApiRequest) => Promise<ApiAnswer> {
   return async (request) => {
     const { method, headers, body } = request
-    const answer: ApiAnswer = { status: 200, headers: requestIds(request), body: nothing }
+    const answer: ApiAnswer = { status: 200, headers: answerHeaders(request), body: nothing }
     if (isPreflight(request)) return answer
     if (method !== 'POST') return accessDenied(answer)
 
@@ -61,18 +66,23 @@ export function requestAnswerer(
       return { ...answer, status: 404, body: Buffer.from('<UnknownOperationException/>\n') }
     }
     const startedMs = isObserved() ? performance.now() : 0
+    let fault: FaultRule | undefined
     try {
       const given = parse(body, format)
       if (served === undefined) throw unknownOperation()
       checkSignatureForm(headers, request.url)
       const input = readInput(served.input, given, format)
       checkConstraints(served.input, input)
+      fault = core.faults.decide(served.name, () => faultTargetOf(core, input))
+      if (fault?.action === 'cut-before') return { ...answer, delivery: 'cut' }
+      if (fault !== undefined) await misbehaveBefore(core, served.name, fault, input)
       // The shape that was checked is the one that gives `run` its type.
       const result = await served.operation.run(core, input as never, format)
       complete(answer, format, result)
     } catch (error) {
       refuse(answer, format, apiErrorFor(error, operationName ?? ''))
     }
+    if (fault !== undefined) misbehaveAfter(answer, fault)
     if (isObserved()) reportRequest(answer, operationName ?? '', startedMs)
     return answer
   }
@@ -141,44 +151,6 @@ function answerPlainJson(answer: ApiAnswer, body: Buffer): ApiAnswer {
   const output = { Output: { __type: `com.amazon.coral.service#${type}` }, Version: '1.0' }
   answer.body = Buffer.from(JSON.stringify(output))
   return answer
-}
-
-function isPreflight({ method, headers }: ApiRequest): boolean {
-  return method === 'OPTIONS' && headers['origin'] !== undefined
-}
-
-function requestIds(request: ApiRequest): Record<string, string> {
-  const { headers } = request
-  const ids: Record<string, string> = { 'x-amzn-RequestId': randomUUID() }
-  if (headers['origin'] !== undefined) {
-    ids['Access-Control-Allow-Origin'] = '*'
-    if (isPreflight(request)) {
-      const { 'access-control-request-headers': names, 'access-control-request-method': method } = headers
-      if (names !== undefined) ids['Access-Control-Allow-Headers'] = String(names)
-      if (method !== undefined) ids['Access-Control-Allow-Methods'] = String(method)
-      ids['Access-Control-Max-Age'] = '172800'
-      return ids
-    }
-    ids['Access-Control-Expose-Headers'] =
-      'x-amzn-RequestId,x-amzn-ErrorType,x-amz-request-id,x-amz-id-2,x-amzn-ErrorMessage,Date'
-  }
-  ids['x-amz-id-2'] = secondId()
-  return ids
-}
-
-/** Random bytes are drawn for many answers at a time. */
-const idBytes = 72
-const idPool = Buffer.alloc(idBytes * 128)
-let idsUsed = idPool.length
-
-function secondId(): string {
-  if (idsUsed === idPool.length) {
-    randomFillSync(idPool)
-    idsUsed = 0
-  }
-  const id = idPool.toString('base64', idsUsed, idsUsed + idBytes)
-  idsUsed += idBytes
-  return id
 }
 
 function reportRequest(answer: ApiAnswer, operation: string, startedMs: number): void {

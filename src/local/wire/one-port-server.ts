@@ -39,8 +39,9 @@ const finishWithinMs = 5_000
 
 export async function listenOnOnePort({ host, port, answer }: OnePortOptions): Promise<OnePortServer> {
   const onRequest = (request: AnyRequest, response: AnyResponse) => {
-    serve(request, response, answer)
+    serve(request, response, answer, abandoned)
   }
+  const abandoned = new Set<AnyResponse>()
   const http1 = http.createServer({ keepAliveTimeout: keepAliveMs, noDelay: true }, onRequest)
   const sessions = new Set<http2.ServerHttp2Session>()
   const h2 = http2.createServer(
@@ -81,6 +82,7 @@ export async function listenOnOnePort({ host, port, answer }: OnePortOptions): P
     for (const socket of unidentified) socket.destroy()
     http1.close()
     http1.closeIdleConnections()
+    for (const response of abandoned) cut(response)
     for (const session of sessions) session.close()
     const impatient = setTimeout(() => {
       for (const socket of sockets) socket.destroy()
@@ -145,7 +147,12 @@ function identify(socket: net.Socket, tell: (isHttp2: boolean) => void): void {
 
 const http2Start = Buffer.from('PRI ')
 
-function serve(request: AnyRequest, response: AnyResponse, answer: OnePortOptions['answer']): void {
+function serve(
+  request: AnyRequest,
+  response: AnyResponse,
+  answer: OnePortOptions['answer'],
+  abandoned: Set<AnyResponse>,
+): void {
   const chunks: Buffer[] = []
   let length = 0
   request.on('error', () => request.destroy())
@@ -159,7 +166,15 @@ function serve(request: AnyRequest, response: AnyResponse, answer: OnePortOption
     if (length > maxBodyBytes) return
     const body = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, length)
     const { method = '', url = '', headers } = request
-    void answer({ method, url, headers, body }).then((given) => send(response, given))
+    void answer({ method, url, headers, body }).then((given) => {
+      if (given.delivery === undefined) send(response, given)
+      else if (given.delivery === 'cut') cut(response)
+      else if (given.delivery === 'half') sendHalf(response, given)
+      else {
+        abandoned.add(response)
+        response.once('close', () => abandoned.delete(response))
+      }
+    })
   })
 }
 
@@ -174,4 +189,17 @@ function send(response: AnyResponse, { status, headers, body }: ApiAnswer): void
   headers['content-length'] = String(body.length)
   if (response instanceof http.ServerResponse) response.writeHead(status, headers).end(body)
   else response.writeHead(status, headers).end(body)
+}
+
+function sendHalf(response: AnyResponse, { status, headers, body }: ApiAnswer): void {
+  headers['content-length'] = String(body.length)
+  const half = body.subarray(0, body.length >> 1)
+  if (response instanceof http.ServerResponse) response.writeHead(status, headers).write(half, () => cut(response))
+  else response.writeHead(status, headers).write(half, () => cut(response))
+}
+
+/** Ends the connection under the request. */
+function cut(response: AnyResponse): void {
+  if (response instanceof http.ServerResponse) response.socket?.destroy()
+  else response.stream.session?.destroy()
 }
