@@ -45,7 +45,7 @@ const places: Record<string, () => Promise<Place>> = {
     }
   },
   async PostgreSQL() {
-    const address = await postgres.createDatabase()
+    const address = await postgres.createSchema()
     return {
       address,
       async run(sql) {

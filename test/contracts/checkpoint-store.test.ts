@@ -15,4 +15,4 @@ before(async () => {
 })
 after(() => postgres.close())
 
-checkpointStoreContract('PostgreSQL', async (options) => openCheckpointStore(await postgres.createDatabase(), options))
+checkpointStoreContract('PostgreSQL', async (options) => openCheckpointStore(await postgres.createSchema(), options))

@@ -23,6 +23,8 @@ export interface TestPostgres {
   password: string
   /** Process id of the running server, to pause or kill it. */
   readonly pid: number
+  /** Creates an empty schema, as good as a database for most tests and ten times as fast, and answers its URL. */
+  createSchema(): Promise<string>
   /** Creates an empty database and answers its URL. */
   createDatabase(): Promise<string>
   /** Stops the server as an administrator would (`fast`), or as if it crashed (`immediate`). */
@@ -72,7 +74,7 @@ async function startIn(
 
   let server: ChildProcess | undefined
   let port = 0
-  let databaseCount = 0
+  let placeCount = 0
   const start = async () => {
     server = await launch(binaries, data, home, port, account)
   }
@@ -82,6 +84,13 @@ async function startIn(
       if (attempt === 5) throw error // otherwise: somebody else took the port meanwhile
     })
   }
+  const urlOf = (database: string) =>
+    `postgresql://${login.user}:${encodeURIComponent(login.password)}@127.0.0.1:${port}/${database}`
+  const run = async (sql: string) => {
+    const client = new pg.Client({ ...login, host: home, port, database: 'postgres' })
+    await client.connect()
+    await client.query(sql).finally(() => client.end())
+  }
   const postgres: TestPostgres = {
     ...login,
     port,
@@ -89,13 +98,15 @@ async function startIn(
     get pid() {
       return server?.pid ?? 0
     },
+    async createSchema() {
+      const name = `test_${placeCount++}`
+      await run(`CREATE SCHEMA ${name}`)
+      return `${urlOf('postgres')}?options=${encodeURIComponent(`-c search_path=${name}`)}`
+    },
     async createDatabase() {
-      const name = `test_${databaseCount++}`
-      const client = new pg.Client({ ...login, host: home, port, database: 'postgres' })
-      await client.connect()
-      await client.query(`CREATE DATABASE ${name}`)
-      await client.end()
-      return `postgresql://${login.user}:${encodeURIComponent(login.password)}@127.0.0.1:${port}/${name}`
+      const name = `test_${placeCount++}`
+      await run(`CREATE DATABASE ${name}`)
+      return urlOf(name)
     },
     start,
     async stop(mode = 'fast') {
