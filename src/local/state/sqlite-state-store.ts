@@ -3,20 +3,18 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type Database from 'libsql'
 import { StorageError } from '../../errors.ts'
+import { type DirectoryLock, lockDirectory } from './directory-lock.ts'
 import type { KeptStream, StateStore } from './state-store.ts'
 import type { ShardState, StreamState } from './stream-state.ts'
 
 /**
- * The state in one SQLite database, `state.db` in the data directory. It is opened with an exclusive lock that lives as
- * long as the process does and dies with it, so it is the directory's lock as well: no file of ours can be left behind
- * stale.
+ * The state in one SQLite database, `state.db` in the data directory, which belongs to one process at a time.
  */
 export async function openSqliteStateStore(
   dataDir: string,
   sync: 'always' | 'interval' | 'never',
 ): Promise<StateStore> {
   const { default: Sqlite } = await import('libsql')
-  const file = join(dataDir, 'state.db')
   const attempt = <T>(what: string, act: () => T): T => {
     try {
       return act()
@@ -24,43 +22,37 @@ export async function openSqliteStateStore(
       throw storageError(`cannot ${what}`, dataDir, error)
     }
   }
-  const database = attempt('open the data directory', () => {
+  return attempt('open the data directory', () => {
     mkdirSync(dataDir, { recursive: true })
-    const opened = new Sqlite(file)
+    const lock = lockDirectory(Sqlite, dataDir)
     try {
-      prepareDatabase(opened, sync)
+      const database = new Sqlite(join(dataDir, 'state.db'))
+      prepareDatabase(database, sync)
+      return new SqliteStateStore(database, lock, attempt)
     } catch (error) {
-      opened.close()
+      lock.release()
       throw error
     }
-    return opened
   })
-  try {
-    return new SqliteStateStore(database, attempt)
-  } catch (error) {
-    database.close()
-    throw error
-  }
 }
 
 const formatVersion = 1
-
-/** How long an open waits for an engine that is just ending, in milliseconds. */
-const lockPatienceMs = 300
 
 type Attempt = <T>(what: string, act: () => T) => T
 
 class SqliteStateStore implements StateStore {
   readonly secret: Buffer
   readonly #database: Database.Database
+  readonly #lock: DirectoryLock
   readonly #attempt: Attempt
   readonly #statements: ReturnType<typeof prepareStatements>
 
-  constructor(database: Database.Database, attempt: Attempt) {
+  constructor(database: Database.Database, lock: DirectoryLock, attempt: Attempt) {
     this.#database = database
+    this.#lock = lock
     this.#attempt = attempt
     this.#statements = prepareStatements(database)
-    this.secret = attempt('read the state', () => this.#readSecret())
+    this.secret = this.#readSecret()
   }
 
   load(): KeptStream[] {
@@ -122,6 +114,7 @@ class SqliteStateStore implements StateStore {
 
   close(): void {
     this.#database.close()
+    this.#lock.release()
   }
 
   #transaction(act: () => void): void {
@@ -146,11 +139,8 @@ class SqliteStateStore implements StateStore {
 }
 
 function prepareDatabase(database: Database.Database, sync: 'always' | 'interval' | 'never'): void {
-  database.pragma(`busy_timeout = ${lockPatienceMs}`)
-  database.pragma('locking_mode = EXCLUSIVE')
   database.pragma('journal_mode = WAL')
   database.pragma(`synchronous = ${{ always: 'FULL', interval: 'NORMAL', never: 'OFF' }[sync]}`)
-  database.exec('BEGIN EXCLUSIVE; COMMIT')
   const [{ user_version: version }] = database.pragma('user_version') as [{ user_version: number }]
   if (version > formatVersion)
     throw new Error(`it was written by a newer Triton (format ${version}, this one knows ${formatVersion})`)
@@ -226,6 +216,7 @@ function shardOf(row: ShardRow): ShardState {
 }
 
 function storageError(what: string, dataDir: string, error: unknown): StorageError {
+  if (error instanceof StorageError) return error
   const { code, message } = error as { code?: string; message: string }
   if (code === 'SQLITE_BUSY' || code === 'SQLITE_LOCKED')
     return new StorageError(
