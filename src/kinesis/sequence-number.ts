@@ -72,10 +72,10 @@ const sequenceNumberPattern = /^(0|[1-9]\d{0,128})$/
 /** A create time from which on Kinesis calls a number invalid (observed by kinesalite's suite). */
 const createTimeLimitSeconds = 16_025_175_000
 
-function parseVersion0(given: bigint): SequenceNumberParts | undefined {
+function parseVersion0(given: bigint): SequenceNumberParts {
   const value = given < 1n << 124n ? given + (1n << 124n) : given
+  // The first digit is `1` in numbers that were issued; whatever else is below 2^129 is read alike (observed).
   const digits = value.toString(16)
-  if (digits.length !== 32 || digits[0] !== '1') return undefined
   return {
     version: 0,
     createTimeSeconds: hex(digits, 1, 10),

@@ -43,6 +43,40 @@ describe('a sequence number', () => {
     assert.equal(seqIxStep, 1_208_925_819_614_629_174_706_176n)
   })
 
+  test('of version 0 or 1, from before 2014, is recognised', () => {
+    // Small numbers lack the leading digit: 0 is a number of shard 0, created at 0.
+    assert.deepEqual(
+      [
+        parseSequenceNumber('0')?.version,
+        parseSequenceNumber('0')?.shardIndex,
+        parseSequenceNumber('0')?.createTimeSeconds,
+      ],
+      [0, 0, 0],
+    )
+    const version0 = BigInt(`0x1${(1_400_000_000).toString(16).padStart(9, '0')}00${'12345678abcdef00'}0003`)
+    assert.deepEqual(parseSequenceNumber(version0.toString()), {
+      version: 0,
+      createTimeSeconds: 1_400_000_000,
+      shardIndex: 3,
+      seqIx: 0x12345678abcdef00n,
+      seqTimeSeconds: 0,
+    })
+    assert.equal(parseSequenceNumber(((1n << 129n) - 1n).toString()), undefined, 'its create time is too late')
+    const version1 = `0x2${(1_400_000_000).toString(16).padStart(9, '0')}300${(1_400_000_009).toString(16).padStart(9, '0')}00000000000000${'05'}000000031`
+    assert.deepEqual(parseSequenceNumber(BigInt(version1).toString()), {
+      version: 1,
+      createTimeSeconds: 1_400_000_000,
+      shardIndex: 3,
+      seqIx: 5n,
+      seqTimeSeconds: 1_400_000_009,
+    })
+  })
+
+  test('with a shard index above 31 bits is read with a negative one', () => {
+    const parts = { createTimeSeconds, shardIndex: -2_147_483_648, seqIx: 1n, seqTimeSeconds: createTimeSeconds }
+    assert.equal(parseSequenceNumber(formatSequenceNumber(parts))?.shardIndex, -2_147_483_648)
+  })
+
   test('that Kinesis could not have issued is no sequence number', () => {
     for (const text of ['', '-1', '01', 'abc', '1e5', `${1n << 185n}`, `${3n << 184n}`, '9'.repeat(129)])
       assert.equal(parseSequenceNumber(text), undefined, text)
