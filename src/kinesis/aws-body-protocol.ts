@@ -6,6 +6,7 @@ import type { ErrorAnswer } from './retry-class.ts'
 /** A command's input: the body is ready, the SDK signs and sends it. */
 export interface BodyInput {
   body: Uint8Array
+  signal?: AbortSignal | undefined
 }
 
 /** A command's output: the answer's body as it came, for the caller to read. */
@@ -23,10 +24,20 @@ export interface BodyOutput {
 export class AwsBodyProtocol {
   /** Where the last request went, for messages. */
   lastEndpoint = ''
+  readonly #signals = new WeakMap<Uint8Array, AbortSignal>()
+
+  /**
+   * The signal of the request with this body. It travels beside the request, because the SDK builds its chain of
+   * middleware anew for every call that is given options, which costs more than all that our codec saves.
+   */
+  signalOf(body: unknown): AbortSignal | undefined {
+    return body instanceof Uint8Array ? this.#signals.get(body) : undefined
+  }
 
   async serializeRequest(operation: { name: string }, input: object, context: EndpointContext): Promise<HttpRequest> {
     const endpoint = await context.endpoint()
-    const { body } = input as BodyInput
+    const { body, signal } = input as BodyInput
+    if (signal !== undefined) this.#signals.set(body, signal)
     this.lastEndpoint = `${endpoint.protocol}//${endpoint.hostname}${endpoint.port ? `:${endpoint.port}` : ''}`
     const headers: { [name: string]: string } = { ...endpoint.headers }
     headers['content-type'] = contentType

@@ -178,27 +178,38 @@ class AwsKinesisApi implements KinesisApi {
       this.#client = undefined
       throw error
     })
-    return new KinesisClient({
+    const handler = new NodeHttpHandler({
+      httpAgent: new HttpAgent({ keepAlive: true, maxSockets }),
+      httpsAgent: new HttpsAgent({ keepAlive: true, maxSockets }),
+      connectionTimeout: connectTimeoutMs,
+      requestTimeout: requestTimeoutMs,
+      socketTimeout: requestTimeoutMs,
+      throwOnRequestTimeout: true,
+      // Waiting for a socket is what a full pool is for; the SDK would warn on the console.
+      socketAcquisitionWarningTimeout: 0x7fff_ffff,
+    })
+    const client = new KinesisClient({
       ...completed,
       protocol: this.#protocol,
       maxAttempts: 1,
       retryMode: 'standard',
-      requestHandler: new NodeHttpHandler({
-        httpAgent: new HttpAgent({ keepAlive: true, maxSockets }),
-        httpsAgent: new HttpsAgent({ keepAlive: true, maxSockets }),
-        connectionTimeout: connectTimeoutMs,
-        requestTimeout: requestTimeoutMs,
-        socketTimeout: requestTimeoutMs,
-        throwOnRequestTimeout: true,
-        // Waiting for a socket is what a full pool is for; the SDK would warn on the console.
-        socketAcquisitionWarningTimeout: 0x7fff_ffff,
-      }),
+      cacheMiddleware: true,
+      requestHandler: {
+        handle: (request: SdkRequest, options?: object) =>
+          handler.handle(request, { ...options, ...abortedBy(this.#protocol.signalOf(request.body)) }),
+        destroy: () => handler.destroy(),
+      },
     })
+    // It filters each call's input and output for a log that nobody reads.
+    client.middlewareStack.removeByTag('LOGGER')
+    return client
   }
 }
 
 /** A command class of the SDK's. Its own members are not used: `AwsBodyProtocol` sends the body as it is. */
 type SdkCommand = new (input: never) => object
+
+type SdkRequest = Parameters<NodeHttpHandler['handle']>[0]
 
 function send(
   client: KinesisClient,
@@ -206,10 +217,12 @@ function send(
   body: Uint8Array,
   signal: AbortSignal | undefined,
 ): Promise<BodyOutput> {
-  const sender = client as unknown as {
-    send(command: object, options: { abortSignal?: AbortSignal }): Promise<BodyOutput>
-  }
-  return sender.send(new Command({ body } as never), signal === undefined ? {} : { abortSignal: signal })
+  const sender = client as unknown as { send(command: object): Promise<BodyOutput> }
+  return sender.send(new Command({ body, signal } as never))
+}
+
+function abortedBy(abortSignal: AbortSignal | undefined): { abortSignal?: AbortSignal } {
+  return abortSignal === undefined ? {} : { abortSignal }
 }
 
 /** The SDK looks at a signal only while a request is under way; a search for credentials can take its time, too. */

@@ -304,7 +304,8 @@ export class CborReader {
         const members: CborMap = Object.create(null)
         for (let left = this.mapLength(); this.hasMore(left); left--) {
           const name = this.value(depth + 1)
-          members[typeof name === 'string' ? name : String(name)] = this.value(depth + 1)
+          if (typeof name !== 'string' && typeof name !== 'number') throw this.#unexpected('a member name before')
+          members[name] = this.value(depth + 1)
         }
         return members
       }

@@ -5,7 +5,14 @@ import { maxPartitionKeyLength } from '../kinesis/limits.ts'
 
 /** Data and key as Kinesis counts them against a record's size. */
 export function sizeOfEntry(entry: PutEntry): number {
-  return entry.data.length + Buffer.byteLength(entry.partitionKey)
+  return entry.data.length + utf8Length(entry.partitionKey)
+}
+
+/** Keys are short ASCII nearly always: then a loop beats the call into native code. */
+function utf8Length(text: string): number {
+  if (text.length > 64) return Buffer.byteLength(text)
+  for (let index = 0; index < text.length; index++) if (text.charCodeAt(index) > 0x7f) return Buffer.byteLength(text)
+  return text.length
 }
 
 /**

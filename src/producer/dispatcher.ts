@@ -4,7 +4,7 @@ import { ClosedError } from '../errors.ts'
 import type { KinesisApi } from '../kinesis/kinesis-api.ts'
 import { type Failure, isAccepted, isRetryable, markOvertaken, type Verdict } from './judge-answers.ts'
 import { type BatchLimits, type KeyLane, KeyLanes, waitingIn } from './key-lanes.ts'
-import type { PendingRecord, PutCall } from './pending-record.ts'
+import { bookkeepingBytes, type PendingRecord, type PutCall } from './pending-record.ts'
 import type { ResolvedProducerOptions } from './producer-options.ts'
 import { putErrorOf } from './put-outcome.ts'
 import { retryDelayMs } from './retry-delay.ts'
@@ -26,6 +26,7 @@ export class Dispatcher {
   readonly #onSettled: () => void
   readonly #lanes = new KeyLanes()
   readonly #sent = new Set<readonly PendingRecord[]>()
+  readonly #ampleCount: number
   #heldCount = 0
   #heldBytes = 0
   #mayLinger: boolean
@@ -41,6 +42,7 @@ export class Dispatcher {
     this.#options = options
     this.#onSettled = onSettled
     this.#mayLinger = options.lingerMs > 0
+    this.#ampleCount = options.requestsInFlight * options.batchRecords
     this.#limits = {
       records: options.batchRecords,
       bytes: options.batchBytes,
@@ -57,10 +59,20 @@ export class Dispatcher {
     return this.#heldBytes
   }
 
+  /** So many wait already that more of them would only grow old. */
+  get isAmple(): boolean {
+    return this.#lanes.waitingCount >= this.#ampleCount
+  }
+
   add(record: PendingRecord): void {
     this.#heldCount++
-    this.#heldBytes += record.heldBytes
+    this.#heldBytes += record.sentBytes + bookkeepingBytes
     this.#lanes.add(record)
+  }
+
+  /** Records were added. */
+  start(): void {
+    if (this.#lanes.waitingCount === 0) return
     this.#plan()
     this.#stallTimer ??= this.#options.clock.setTimer(() => this.#lookForStall(), this.#options.deadlineMs)
   }
@@ -68,7 +80,7 @@ export class Dispatcher {
   /** Records wait for company no longer. */
   hurry(): void {
     this.#mayLinger = false
-    if (this.#lanes.waitingCount > 0) this.#plan()
+    this.start()
   }
 
   /** Waiting records of these calls are handed back; those under way get no further attempt. */
@@ -117,7 +129,7 @@ export class Dispatcher {
   async #carry(batch: readonly PendingRecord[]): Promise<void> {
     const { clock, deadlineMs } = this.#options
     this.#sent.add(batch)
-    const startMs = clock.monotonic()
+    const startMs = Math.floor(clock.monotonic())
     let latestFirstMs = 0
     for (const record of batch) {
       if (record.attemptCount++ === 0) record.firstSentAtMs = startMs
@@ -136,8 +148,13 @@ export class Dispatcher {
   #settle(batch: readonly PendingRecord[], verdicts: readonly Verdict[], startMs: number): void {
     const { clock, random, order, deadlineMs } = this.#options
     const nowMs = clock.monotonic()
-    const failure = verdicts.find((verdict) => !isAccepted(verdict)) as Failure | undefined
-    const attemptCount = batch.reduce((most, record) => Math.max(most, record.attemptCount), 0)
+    let failure: Failure | undefined
+    let attemptCount = 0
+    for (let index = 0; index < batch.length; index++) {
+      const verdict = verdicts[index] as Verdict
+      attemptCount = Math.max(attemptCount, (batch[index] as PendingRecord).attemptCount)
+      if (!isAccepted(verdict)) failure ??= verdict
+    }
     const delayMs = failure === undefined ? 0 : retryDelayMs(attemptCount, this.#options, random)
     if (failure !== undefined && order === 'lane') markOvertaken(batch, verdicts)
 
@@ -192,7 +209,7 @@ export class Dispatcher {
   #release(record: PendingRecord): void {
     record.state = 'settled'
     this.#heldCount--
-    this.#heldBytes -= record.heldBytes
+    this.#heldBytes -= record.sentBytes + bookkeepingBytes
   }
 
   #giveUp(record: PendingRecord, failure: Failure): void {

@@ -23,13 +23,19 @@ export function isRetryable(failure: Failure): boolean {
 }
 
 /** Verdicts over an answered request: Kinesis says of each record whether it has it. */
-export function judgeAnswers(answers: readonly PutAnswer[]): Verdict[] {
+export function judgeAnswers(answers: readonly PutAnswer[]): readonly Verdict[] {
+  // Nearly always there is nothing to judge.
+  if (answers.every(isAcceptedAnswer)) return answers
   return answers.map((answer) => {
     if (answer.errorCode === undefined) return answer
     const errorClass = classifyCode(answer.errorCode, answer.errorMessage) ?? 'refused'
     // A record that met an internal failure may have been stored before the failure.
     return { ...answer, errorClass, mayHaveBeenWritten: errorClass === 'transient' }
   })
+}
+
+function isAcceptedAnswer(answer: PutAnswer): answer is AcceptedAnswer {
+  return answer.errorCode === undefined
 }
 
 /** One verdict for all records of a request that failed as a whole. */

@@ -3,15 +3,14 @@ import { Fifo } from './fifo.ts'
 import type { PendingRecord } from './pending-record.ts'
 
 /**
- * The records of one partition key that have no outcome yet.
+ * A queue of waiting records. All records of a partition key stand in the same lane; keys with the same hash share one.
  *
+ *     idle    no record waits
  *     ready   its first record waits for the next batch
- *     busy    some of its records are in a request, or wait to be sent again; the others wait behind them
- *     gone    nothing of this key is left
+ *     busy    some of its records are in a request, or rest before they are sent again; the others wait behind them
  */
 export interface KeyLane {
-  readonly key: string
-  state: 'ready' | 'busy' | 'gone'
+  state: 'idle' | 'ready' | 'busy'
   first: PendingRecord | undefined
   last: PendingRecord | undefined
   recordCount: number
@@ -26,12 +25,12 @@ export interface BatchLimits {
 }
 
 /**
- * Waiting records, in one lane per partition key. A batch takes whole lanes, and a lane that gave records gives no more
- * until they are settled: so a key has one request in flight, its records never overtake one another between requests,
- * and batches are full nevertheless, because any lanes will do. Lanes take turns; those with a failed record come first.
+ * Waiting records, in lanes by partition key. A batch takes whole lanes, and a lane that gave records gives no more until
+ * they are settled: so a key has one request in flight, its records never overtake one another between requests, and
+ * batches are full nevertheless, because any lanes will do. Lanes take turns; those with a failed record come first.
  */
 export class KeyLanes {
-  readonly #lanes = new Map<string, KeyLane>()
+  readonly #lanes = new Array<KeyLane | undefined>(laneCount)
   readonly #ready = new Fifo<KeyLane>()
   readonly #again = new Fifo<KeyLane>()
   #waitingCount = 0
@@ -48,11 +47,14 @@ export class KeyLanes {
   }
 
   add(record: PendingRecord): void {
-    const key = record.entry.partitionKey
-    let lane = this.#lanes.get(key)
+    const place = hashOf(record.entry.partitionKey) % laneCount
+    let lane = this.#lanes[place]
     if (lane === undefined) {
-      lane = { key, state: 'ready', first: undefined, last: undefined, recordCount: 0, bytes: 0 }
-      this.#lanes.set(key, lane)
+      lane = { state: 'idle', first: undefined, last: undefined, recordCount: 0, bytes: 0 }
+      this.#lanes[place] = lane
+    }
+    if (lane.state === 'idle') {
+      lane.state = 'ready'
       this.#ready.push(lane)
     }
     if (lane.last === undefined) lane.first = record
@@ -91,7 +93,7 @@ export class KeyLanes {
         lane.state = 'busy'
         queue.shift()
       } else if (lane.first === undefined) {
-        this.#drop(lane)
+        lane.state = 'idle'
         queue.shift()
       } else return batch
       if (batch.length === limits.records || bytes >= limits.bytes) return batch
@@ -107,11 +109,7 @@ export class KeyLanes {
       if (lane === previous || lane === undefined) continue
       previous = lane
       if (resting.has(lane)) continue
-      if (lane.first === undefined) this.#drop(lane)
-      else if (lane.state === 'busy') {
-        lane.state = 'ready'
-        this.#ready.push(lane)
-      }
+      this.#free(lane, this.#ready)
     }
     return [...resting]
   }
@@ -119,12 +117,7 @@ export class KeyLanes {
   /** Lanes that rested after a failure may send again. */
   resume(lanes: readonly KeyLane[]): void {
     for (const lane of lanes) {
-      if (lane.state !== 'busy') continue
-      if (lane.first === undefined) this.#drop(lane)
-      else {
-        lane.state = 'ready'
-        this.#again.push(lane)
-      }
+      this.#free(lane, this.#again)
     }
   }
 
@@ -137,7 +130,7 @@ export class KeyLanes {
 
   /** All waiting records, those of a lane in their order. */
   *waiting(): Generator<PendingRecord> {
-    for (const lane of this.#lanes.values()) yield* waitingIn(lane)
+    for (const lane of this.#lanes) if (lane !== undefined) yield* waitingIn(lane)
   }
 
   /** Cutting a lane in two makes its rest wait for the first part's answer: worth it only while plenty is waiting. */
@@ -177,10 +170,25 @@ export class KeyLanes {
     if (record.attemptCount > 0) this.#retryingCount += by
   }
 
-  #drop(lane: KeyLane): void {
-    lane.state = 'gone'
-    this.#lanes.delete(lane.key)
+  /** Nothing of the lane is under way any more. */
+  #free(lane: KeyLane, queue: Fifo<KeyLane>): void {
+    if (lane.state !== 'busy') return
+    lane.state = lane.first === undefined ? 'idle' : 'ready'
+    if (lane.state === 'ready') queue.push(lane)
   }
+}
+
+/**
+ * So many that unlike keys seldom meet in one: those that do share a request at a time. A lane per key would cost more in
+ * bookkeeping, for streams with a new key in every record, than encoding and sending together.
+ */
+const laneCount = 1_024
+
+/** Spreads keys over lanes; FNV-1a over code units. */
+function hashOf(key: string): number {
+  let hash = 0x811c9dc5
+  for (let index = 0; index < key.length; index++) hash = Math.imul(hash ^ key.charCodeAt(index), 0x01000193)
+  return (hash ^ (hash >>> 15)) >>> 0
 }
 
 /** The first record of the lane that still waits; withdrawn ones before it are let go of. */

@@ -13,11 +13,9 @@ export interface PendingRecord {
   readonly entry: PutEntry
   readonly call: PutCall
   /** Its place in the call. */
-  index: number
+  readonly index: number
   /** Data and key, as Kinesis counts them. */
   readonly sentBytes: number
-  /** What it counts against the producer's memory. */
-  readonly heldBytes: number
   readonly admittedAtMs: number
   state: 'waiting' | 'sent' | 'settled'
   attemptCount: number
@@ -55,13 +53,18 @@ export interface PutFailure {
   mayHaveBeenWritten: boolean
 }
 
-export function pendingRecord(entry: PutEntry, call: PutCall, sentBytes: number, nowMs: number): PendingRecord {
+export function pendingRecord(
+  entry: PutEntry,
+  call: PutCall,
+  index: number,
+  sentBytes: number,
+  nowMs: number,
+): PendingRecord {
   return {
     entry,
     call,
-    index: 0,
+    index,
     sentBytes,
-    heldBytes: sentBytes + bookkeepingBytes,
     admittedAtMs: nowMs,
     state: 'waiting',
     attemptCount: 0,
@@ -75,4 +78,4 @@ export function pendingRecord(entry: PutEntry, call: PutCall, sentBytes: number,
 }
 
 /** What a record takes beside its data and key, roughly. */
-const bookkeepingBytes = 128
+export const bookkeepingBytes = 128

@@ -5,7 +5,7 @@ import { CallsBySignal } from './calls-by-signal.ts'
 import { checkEntry, sizeOfEntry, tooLargeError } from './check-entry.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { Fifo } from './fifo.ts'
-import { type PutCall, pendingRecord } from './pending-record.ts'
+import { bookkeepingBytes, type PutCall, pendingRecord } from './pending-record.ts'
 import { type ProducerOptions, type ResolvedProducerOptions, resolveProducerOptions } from './producer-options.ts'
 import { ManyPut, SinglePut } from './put-calls.ts'
 import type { PutOutcome, PutResult } from './put-outcome.ts'
@@ -105,11 +105,12 @@ export class Producer implements AsyncDisposable {
       call.onFinished = () => this.#calls.delete(call, signal)
     }
     if (this.#line.length > 0 || this.#admit(call, Number.POSITIVE_INFINITY) !== 'all') this.#line.push(call)
+    this.#dispatcher.start()
   }
 
   /** Takes records over from a call: all, or its share of this turn, or as many as there is room for. */
   #admit(call: PutCall, share: number): 'all' | 'share' | 'full' {
-    const nowMs = this.#options.clock.monotonic()
+    const nowMs = Math.floor(this.#options.clock.monotonic())
     for (let count = 0; count < share; count++) {
       const entry = call.peek()
       if (entry === undefined) {
@@ -130,12 +131,11 @@ export class Producer implements AsyncDisposable {
         refuse(call, tooLargeError(sentBytes, this.#maxRecordBytes, this.#stream))
         continue
       }
-      const record = pendingRecord(entry, call, sentBytes, nowMs)
-      const { heldCount, heldBytes } = this.#dispatcher
+      const { heldCount, heldBytes, isAmple } = this.#dispatcher
       // A record larger than the whole buffer is let in when it is alone.
-      if (heldBytes + record.heldBytes > this.#options.bufferBytes && heldCount > 0) return 'full'
-      record.index = call.take()
-      this.#dispatcher.add(record)
+      const isRoom = heldBytes + sentBytes + bookkeepingBytes <= this.#options.bufferBytes || heldCount === 0
+      if (!isRoom || isAmple) return 'full'
+      this.#dispatcher.add(pendingRecord(entry, call, call.take(), sentBytes, nowMs))
     }
     return 'share'
   }
@@ -148,6 +148,7 @@ export class Producer implements AsyncDisposable {
       this.#line.shift()
       if (outcome === 'share') this.#line.push(call)
     }
+    this.#dispatcher.start()
     if (this.#line.length === 0 && this.#dispatcher.heldCount === 0) this.#finishClosing?.()
   }
 

@@ -11,7 +11,7 @@ export async function sendBatch(
   stream: string,
   entries: readonly PutEntry[],
   signal: AbortSignal,
-): Promise<Verdict[]> {
+): Promise<readonly Verdict[]> {
   try {
     return judgeAnswers(await api.putRecords(stream, entries, signal))
   } catch (error) {
