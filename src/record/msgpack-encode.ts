@@ -1,8 +1,9 @@
 import { types } from 'node:util'
 import { fieldPath, kindOf, shorten } from './field-path.ts'
-import { maxDepth } from './msgpack-decode.ts'
+
 import { MsgpackExt } from './msgpack-ext.ts'
 import { MsgpackMap } from './msgpack-map.ts'
+import { maxDepth } from './msgpack-reader.ts'
 import {
   beginBytes,
   closeMap,
@@ -44,11 +45,11 @@ export interface EncodeOptions {
 export function encodeMsgpack(value: unknown, options?: EncodeOptions): Buffer {
   // A toJSON or getter may call this function again: what belongs to this call is put back behind it.
   const outerPath = path
+  const outerRoot = root
   const outerAllowNonFinite = allowNonFinite
-  if (isEncoding) path = []
-  const wasEncoding = isEncoding
+  if (root !== undefined) path = []
+  root = value
   allowNonFinite = options?.allowNonFinite === true
-  isEncoding = true
   beginBytes()
   try {
     if (value === undefined) fail('undefined has no msgpack form', undefined, 0)
@@ -58,8 +59,8 @@ export function encodeMsgpack(value: unknown, options?: EncodeOptions): Buffer {
     dropBytes()
     throw error
   } finally {
-    isEncoding = wasEncoding
     path = outerPath
+    root = outerRoot
     allowNonFinite = outerAllowNonFinite
   }
 }
@@ -68,8 +69,8 @@ type Key = string | number | undefined
 
 /** `path[d]` is the key under which the container at depth d lies. Deeper entries are left from earlier fields. */
 let path: Key[] = []
+let root: unknown
 let allowNonFinite = false
-let isEncoding = false
 
 function writeValue(value: unknown, key: Key, depth: number): void {
   switch (typeof value) {
@@ -100,7 +101,7 @@ function writeValue(value: unknown, key: Key, depth: number): void {
 }
 
 function writeObject(value: object, key: Key, depth: number, mayAskToJson: boolean): void {
-  if (depth >= maxDepth) fail(`it is cyclic, or nested deeper than ${maxDepth} levels`, key, depth)
+  if (depth >= maxDepth) failTooDeep(key, depth)
   path[depth] = key
   if (Array.isArray(value)) writeArray(value, depth)
   else if (Object.getPrototypeOf(value) === Object.prototype && (value as { toJSON?: unknown }).toJSON === undefined)
@@ -175,7 +176,28 @@ function failAtHalfPair(key: Key, depth: number): never {
   fail('the text holds half a surrogate pair, which UTF-8 cannot express', key, depth)
 }
 
+/** Most often a value that holds itself: then the path ends where it comes the second time. */
+function failTooDeep(key: Key, depth: number): never {
+  const keys = keysTo(key, depth)
+  const above = new Set([root])
+  let value = root
+  for (const [index, each] of keys.entries()) {
+    value = typeof value === 'object' && value !== null ? Reflect.get(value, each) : undefined
+    if (typeof value !== 'object' || value === null) break
+    if (above.has(value)) failAt(keys.slice(0, index + 1), 'it is cyclic: it lies inside itself')
+    above.add(value)
+  }
+  failAt(keys, `it is nested deeper than ${maxDepth} levels`)
+}
+
 function fail(problem: string, key: Key, depth: number): never {
-  const keys = depth === 0 ? [] : [...path.slice(1, depth), key]
-  throw new TypeError(`cannot write ${fieldPath(keys.map((each) => each ?? ''))}: ${problem}`)
+  failAt(keysTo(key, depth), problem)
+}
+
+function keysTo(key: Key, depth: number): (string | number)[] {
+  return depth === 0 ? [] : [...path.slice(1, depth), key].map((each) => each ?? '')
+}
+
+function failAt(keys: readonly (string | number)[], problem: string): never {
+  throw new TypeError(`cannot write ${fieldPath(keys)}: ${problem}`)
 }

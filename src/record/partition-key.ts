@@ -1,8 +1,24 @@
+import { isUtf8 } from 'node:buffer'
 import { RecordError } from '../errors.ts'
 import { maxPartitionKeyLength } from '../kinesis/limits.ts'
-import { python2FloatText, pythonFloatRepr } from './float-text.ts'
+import { kindOf, shorten } from './field-path.ts'
+import { decodeMsgpack } from './msgpack-decode.ts'
+import { encodeMsgpack } from './msgpack-encode.ts'
 import { MsgpackExt } from './msgpack-ext.ts'
 import { MsgpackMap } from './msgpack-map.ts'
+import {
+  beginReading,
+  endReading,
+  isMapHead,
+  isRawHead,
+  readAgainFrom,
+  readHead,
+  readingPosition,
+  readMapCount,
+  readScalar,
+  skipValue,
+} from './msgpack-reader.ts'
+import { pythonTextOf } from './python-text.ts'
 
 /** Whose text of a value becomes the partition key; `partition_key_text` in triton.yaml. */
 export type PartitionKeyText = 'javascript' | 'python'
@@ -11,56 +27,47 @@ export type PartitionKeyText = 'javascript' | 'python'
  * The partition key of a record: the text of its field `field`, 1..256 code points.
  *
  * Strings and safe integers have the same text in both rules, so that a fleet of old and new writers routes them alike.
- * For the rest, `javascript` is `String(value)` and `python` what py-triton computes (Python 2's `unicode(value)`).
- * The text is that of what is written: a Date counts as its ISO text, an object with `toJSON` as what that answers,
- * bytes as their UTF-8 text, and under `python` a number that is no safe integer as a float. JavaScript cannot tell `3.0` from `3`;
- * where the bytes are at hand, `partitionKeyOfBytes` can.
+ * For the rest, `javascript` is `String(value)`, and `python` is what py-triton computes (Python 2's `unicode(value)`).
+ * The text is that of the value as it is written: a Date counts as its ISO text, an object with `toJSON` as the answer,
+ * bytes as the UTF-8 text they are; a number that is no safe integer is a float, and one that is has lost whether it
+ * was `3.0` somewhere: where the bytes are at hand, `partitionKeyOfBytes` can tell.
+ *
+ * Throws a RecordError that names the field when there is no such text.
  */
 export function partitionKeyOf(data: unknown, field: string, rule: PartitionKeyText = 'javascript'): string {
-  return checkedKey(fieldOf(data, field), field, rule)
+  const value = asWritten(fieldOf(asWritten(data), field))
+  if (typeof value === 'string') return checkPartitionKey(value, field)
+  if (rule === 'python')
+    return partitionKeyOfBytes(encodeMsgpack({ [field]: value }, { allowNonFinite: true }), field, rule)
+  return checkPartitionKey(javascriptText(value, field), field)
 }
 
-function fieldOf(data: unknown, field: string): unknown {
-  if (typeof data !== 'object' || data === null || Array.isArray(data) || ArrayBuffer.isView(data))
-    throw new RecordError(
-      `the partition key cannot be read from field '${field}': the record is ${kindOf(data)}, not an object; give partitionKey with the call`,
-    )
-  const value =
-    data instanceof MsgpackMap ? data.get(field) : Object.hasOwn(data, field) ? Reflect.get(data, field) : undefined
-  if (value === undefined)
-    throw new RecordError(
-      `the record has no field '${field}', which is to give its partition key; add it (any text of 1 to ${maxPartitionKeyLength} characters), or give partitionKey with the call`,
-    )
-  return value
+/**
+ * The same, of a record in msgpack: `python` sees here what was a float on the wire, and `javascript` gives the text of
+ * the decoded value. When the field comes twice, the last one counts, as it does for the readers.
+ */
+export function partitionKeyOfBytes(bytes: Uint8Array, field: string, rule: PartitionKeyText = 'javascript'): string {
+  const valueBytes = fieldOfBytes(bytes, field)
+  const value = decodeMsgpack(valueBytes)
+  if (rule === 'javascript' || value instanceof Uint8Array || value instanceof MsgpackExt)
+    return checkPartitionKey(javascriptText(value, field), field)
+  return checkPartitionKey(pythonTextOf(valueBytes), field)
 }
 
-function kindOf(value: unknown): string {
-  if (value === null) return 'null'
-  if (Array.isArray(value)) return 'a list'
-  return ArrayBuffer.isView(value) ? 'bytes' : typeof value === 'string' ? 'text' : `a ${typeof value}`
-}
-
-function checkedKey(value: unknown, field: string, rule: PartitionKeyText): string {
-  const key = typeof value === 'string' ? value : textOf(asWritten(value), field, rule)
-  return checkPartitionKey(key, `field '${field}'`)
-}
-
-/** Throws unless `key` is what Kinesis takes; `source` names for the message where it came from. */
-export function checkPartitionKey(key: string, source: string): string {
-  // UTF-16 units are never fewer than code points and at most twice as many.
+/** Throws unless Kinesis takes this text as partition key; `field` is where it came from, for the message. */
+export function checkPartitionKey(key: string, field?: string): string {
+  const source = field === undefined ? '' : ` from field '${shorten(field)}'`
+  // There are never more code points than UTF-16 units.
   const length = key.length <= maxPartitionKeyLength ? key.length : codePointCount(key)
-  if (length === 0)
-    throw new RecordError(
-      `the partition key from ${source} is empty; Kinesis takes 1 to ${maxPartitionKeyLength} characters`,
-    )
+  if (length === 0) throw new RecordError(`the partition key${source} is empty; ${whatIsRight}`)
   if (length > maxPartitionKeyLength)
-    throw new RecordError(
-      `the partition key from ${source} has ${length} characters; Kinesis takes 1 to ${maxPartitionKeyLength} (it begins with ${JSON.stringify(key.slice(0, 40))})`,
-    )
+    throw new RecordError(`the partition key${source} (${shorten(key)}) has ${length} characters; ${whatIsRight}`)
   if (/\p{Surrogate}/u.test(key))
-    throw new RecordError(`the partition key from ${source} holds half a surrogate pair, which UTF-8 cannot express`)
+    throw new RecordError(`the partition key${source} holds half a surrogate pair, which UTF-8 cannot express`)
   return key
 }
+
+const whatIsRight = `Kinesis takes 1 to ${maxPartitionKeyLength} characters`
 
 function codePointCount(text: string): number {
   let count = 0
@@ -68,75 +75,74 @@ function codePointCount(text: string): number {
   return count
 }
 
-/** What the encoder makes of the value, as far as its text is concerned. */
+function fieldOf(data: unknown, field: string): unknown {
+  if (typeof data !== 'object' || data === null || Array.isArray(data) || data instanceof Uint8Array)
+    throw noFields(kindOf(data), field)
+  const value =
+    data instanceof MsgpackMap ? data.get(field) : Object.hasOwn(data, field) ? Reflect.get(data, field) : undefined
+  if (value === undefined) throw missing(field)
+  return value
+}
+
+function fieldOfBytes(bytes: Uint8Array, field: string): Uint8Array {
+  beginReading(bytes)
+  const head = readHead()
+  if (!isMapHead(head)) throw noFields('not a map', field)
+  let found: Uint8Array | undefined
+  for (let left = readMapCount(head, 0); left > 0; left--) {
+    const isField = readIsText(field)
+    const start = readingPosition()
+    skipValue()
+    if (isField) found = bytes.subarray(start, readingPosition())
+  }
+  endReading()
+  if (found === undefined) throw missing(field)
+  return found
+}
+
+/** Passes a key, and answers whether it is the text `wanted`. */
+function readIsText(wanted: string): boolean {
+  const start = readingPosition()
+  const head = readHead()
+  if (isRawHead(head)) return readScalar(head) === wanted
+  readAgainFrom(start)
+  skipValue()
+  return false
+}
+
+function missing(field: string): RecordError {
+  return new RecordError(
+    `the record has no field '${shorten(field)}', whose text is to be its partition key; add the field, or give a partitionKey of its own to this put`,
+  )
+}
+
+function noFields(kind: string, field: string): RecordError {
+  return new RecordError(
+    `the partition key is to come from field '${shorten(field)}', but the record is ${kind} and has no fields; give a partitionKey to this put`,
+  )
+}
+
+/** What the encoder makes of a value that has a say in it. */
 function asWritten(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return value
+  if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return value
   const { toJSON } = value as { toJSON?: unknown }
   return typeof toJSON === 'function' ? toJSON.call(value, '') : value
 }
 
-function textOf(value: unknown, field: string, rule: PartitionKeyText): string {
-  if (typeof value === 'string') return value
-  if (value instanceof Uint8Array) return utf8Text(value, field)
-  if (typeof value === 'function' || typeof value === 'symbol' || value instanceof MsgpackExt || value === undefined)
-    throw new RecordError(`field '${field}' is a ${typeof value}, which gives no partition key; use text or a number`)
-  if (rule === 'python') return typeof value === 'number' ? pythonNumber(value) : pythonRepr(value, 0)
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? '[object Object]' : String(value)
-}
-
-function utf8Text(bytes: Uint8Array, field: string): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
-  } catch (cause) {
-    throw new RecordError(`field '${field}' holds bytes that are not UTF-8, which give no partition key`, { cause })
+function javascriptText(value: unknown, field: string): string {
+  if (value instanceof Uint8Array) {
+    if (isUtf8(value)) return Buffer.from(value).toString()
+    throw new RecordError(`field '${shorten(field)}' holds bytes that are not UTF-8, which give no partition key`)
   }
-}
-
-function pythonNumber(value: number): string {
-  return isWrittenAsInteger(value) ? String(value) : python2FloatText(value)
-}
-
-function isWrittenAsInteger(value: number): boolean {
-  return Number.isSafeInteger(value) && !Object.is(value, -0)
-}
-
-/** Python 2's `repr`; text is taken for `unicode`, bytes for `str`, and maps keep their own order where Python hashes. */
-function pythonRepr(value: unknown, depth: number): string {
-  if (depth > 100) throw new RecordError('a partition key is made of a value that is nested deeper than 100 levels')
-  if (value === null || value === undefined) return 'None'
-  if (typeof value === 'boolean') return value ? 'True' : 'False'
-  if (typeof value === 'number') return isWrittenAsInteger(value) ? String(value) : pythonFloatRepr(value)
-  if (typeof value === 'bigint') return depth > 0 && !isPythonInt(value) ? `${value}L` : String(value)
-  if (typeof value === 'string') return `u${quoted(value)}`
-  if (value instanceof Uint8Array) return quoted(Buffer.from(value).toString('latin1'))
-  if (Array.isArray(value)) return `[${value.map((each) => pythonRepr(each, depth + 1)).join(', ')}]`
-  const entries = value instanceof MsgpackMap ? value.entries : Object.entries(value)
-  return `{${entries.map(([key, each]) => `${pythonRepr(key, depth + 1)}: ${pythonRepr(each, depth + 1)}`).join(', ')}}`
-}
-
-/** Beyond a machine word Python 2 has a `long`, whose repr ends in L. */
-function isPythonInt(value: bigint): boolean {
-  return BigInt.asIntN(64, value) === value
-}
-
-function quoted(text: string): string {
-  const quote = text.includes("'") && !text.includes('"') ? '"' : "'"
-  const body = text.replace(/[\\'\p{Cc}]|[^\x20-\x7e]/gu, (character) => {
-    if (character === "'") return quote === "'" ? "\\'" : character
-    return namedEscapes.get(character) ?? numberedEscape(character.codePointAt(0) as number)
-  })
-  return quote + body + quote
-}
-
-const namedEscapes = new Map([
-  ['\\', '\\\\'],
-  ['\t', '\\t'],
-  ['\n', '\\n'],
-  ['\r', '\\r'],
-])
-
-function numberedEscape(codePoint: number): string {
-  const hex = codePoint.toString(16)
-  if (codePoint < 0x100) return `\\x${hex.padStart(2, '0')}`
-  return codePoint < 0x1_0000 ? `\\u${hex.padStart(4, '0')}` : `\\U${hex.padStart(8, '0')}`
+  if (typeof value === 'function' || typeof value === 'symbol' || value instanceof MsgpackExt)
+    throw new RecordError(
+      `field '${shorten(field)}' is ${kindOf(value)}, which gives no partition key; use text or a number`,
+    )
+  try {
+    return String(value)
+  } catch (cause) {
+    throw new RecordError(`field '${shorten(field)}' has no text that could be a partition key; use text or a number`, {
+      cause,
+    })
+  }
 }

@@ -1,6 +1,12 @@
+import { isUtf8 } from 'node:buffer'
 import { FormatError } from '../errors.ts'
+import { kindOf } from './field-path.ts'
+import { compactJson, parseJson } from './json-text.ts'
+import { base64, bytesForm, bytesOfBase64, jsonString, losslessJsonOf, msgpackOfLosslessJson } from './lossless-json.ts'
 import { decodeMsgpack } from './msgpack-decode.ts'
 import { encodeMsgpack } from './msgpack-encode.ts'
+import { isMapHead } from './msgpack-reader.ts'
+import { msgpackOfPlainJson, plainJsonOf } from './plain-json.ts'
 
 /** What a stream's records are; `format` in triton.yaml. */
 export type RecordFormat = 'msgpack' | 'json' | 'text' | 'bytes'
@@ -10,13 +16,20 @@ export interface RecordCodecOptions {
   allowNonFinite?: boolean
 }
 
-/** Both directions of one stream's records. */
+/** The records of one stream, between data, bytes and the two JSON forms that commands print and read. */
 export interface RecordCodec {
   readonly format: RecordFormat
   /** Throws a TypeError that names the field when the format cannot carry the value. The bytes may be a view. */
   encode(data: unknown): Uint8Array
-  /** Never throws: bytes that are no record of this format are an `error`. */
+  /** Never throws: bytes that are no record of this format are an `error`. What it hands out is a copy. */
   decode(bytes: Uint8Array): DecodedRecord
+  /** One line that `fromLosslessJson` turns into the same record again. Throws a FormatError where `decode` gives one. */
+  toLosslessJson(bytes: Uint8Array): string
+  /** One line for people and `jq`. Throws a FormatError where `decode` gives one. */
+  toPlainJson(bytes: Uint8Array): string
+  /** Throws a FormatError with the place when the text stands for no record of this format. */
+  fromLosslessJson(text: string): Uint8Array
+  fromPlainJson(text: string): Uint8Array
 }
 
 export type DecodedRecord = { data: unknown; error?: undefined } | { error: FormatError; data?: undefined }
@@ -34,85 +47,89 @@ export function recordCodec(format: RecordFormat, options: RecordCodecOptions = 
   }
 }
 
-/** A record is a map: other msgpack values are refused when written, and do not decode when read. */
+/** A record is a map: other msgpack values are refused when they are written, and do not decode. */
 function msgpackCodec({ allowNonFinite = false }: RecordCodecOptions): RecordCodec {
+  const options = { allowNonFinite }
   return {
     format: 'msgpack',
     encode(data) {
-      const bytes = encodeMsgpack(data, { allowNonFinite })
-      if (!beginsMap(bytes)) throw new TypeError(`cannot write $: a record is an object, not ${kindOf(data)}`)
+      const bytes = encodeMsgpack(data, options)
+      if (!isMapHead(bytes[0] as number))
+        throw new TypeError(`cannot write $: a record is an object, not ${kindOf(data)}`)
       return bytes
     },
-    decode(bytes) {
-      try {
-        if (beginsMap(bytes)) return { data: decodeMsgpack(bytes) }
-        return { error: new FormatError('a record is one msgpack map, and these bytes begin none', 0) }
-      } catch (error) {
-        return { error: asFormatError(error) }
-      }
-    },
+    decode: (bytes) => decoded(() => decodeMsgpack(checkMap(bytes))),
+    toLosslessJson: (bytes) => losslessJsonOf(checkMap(bytes)),
+    toPlainJson: (bytes) => plainJsonOf(checkMap(bytes)),
+    fromLosslessJson: (text) => checkMap(msgpackOfLosslessJson(text)),
+    fromPlainJson: (text) => checkMap(msgpackOfPlainJson(text)),
   }
 }
 
-function beginsMap(bytes: Uint8Array): boolean {
-  const head = bytes[0] as number
-  return (head & 0xf0) === 0x80 || head === 0xde || head === 0xdf
+function checkMap<Bytes extends Uint8Array>(bytes: Bytes): Bytes {
+  if (bytes.length > 0 && isMapHead(bytes[0] as number)) return bytes
+  throw new FormatError(bytes.length === 0 ? 'the record is empty' : 'the record is no map', 0)
 }
 
-function kindOf(value: unknown): string {
-  if (value === null) return 'null'
-  return Array.isArray(value) ? 'an array' : typeof value === 'object' ? value.constructor.name : `a ${typeof value}`
-}
-
+/** The value is written through msgpack, so that what cannot be written is found and named the same way. */
 const jsonCodec: RecordCodec = {
   format: 'json',
-  encode(data) {
-    const text = JSON.stringify(data) as string | undefined
-    if (text === undefined) throw new TypeError(`cannot write $: a ${typeof data} has no JSON form`)
-    return Buffer.from(text)
-  },
-  decode(bytes) {
-    try {
-      return { data: JSON.parse(utf8Text(bytes)) }
-    } catch (error) {
-      return { error: asFormatError(error) }
-    }
-  },
+  encode: (data) => Buffer.from(plainJsonOf(encodeMsgpack(data))),
+  decode: (bytes) => decoded(() => parseJson(utf8Text(bytes))),
+  toLosslessJson: (bytes) => compactJson(utf8Text(bytes)),
+  toPlainJson: (bytes) => compactJson(utf8Text(bytes)),
+  fromLosslessJson: (text) => Buffer.from(compactJson(text)),
+  fromPlainJson: (text) => Buffer.from(compactJson(text)),
 }
 
 const textCodec: RecordCodec = {
   format: 'text',
   encode(data) {
-    if (typeof data !== 'string') throw new TypeError(`cannot write $: the stream takes text, not ${kindOf(data)}`)
+    if (typeof data !== 'string')
+      throw new TypeError(`cannot write $: the stream's records are text, not ${kindOf(data)}`)
+    if (/\p{Surrogate}/u.test(data)) throw new TypeError('cannot write $: the text holds half a surrogate pair')
     return Buffer.from(data)
   },
-  decode(bytes) {
-    try {
-      return { data: utf8Text(bytes) }
-    } catch (error) {
-      return { error: asFormatError(error) }
-    }
-  },
+  decode: (bytes) => decoded(() => utf8Text(bytes)),
+  toLosslessJson: (bytes) => jsonString(utf8Text(bytes)),
+  toPlainJson: (bytes) => jsonString(utf8Text(bytes)),
+  fromLosslessJson: (text) => Buffer.from(stringOf(text)),
+  fromPlainJson: (text) => Buffer.from(stringOf(text)),
 }
 
 const bytesCodec: RecordCodec = {
   format: 'bytes',
   encode(data) {
     if (data instanceof Uint8Array) return data
-    throw new TypeError(`cannot write $: the stream takes bytes (Uint8Array), not ${kindOf(data)}`)
+    throw new TypeError(`cannot write $: the stream's records are bytes (Uint8Array), not ${kindOf(data)}`)
   },
   decode: (bytes) => ({ data: Buffer.from(bytes) }),
+  toLosslessJson: bytesForm,
+  toPlainJson: (bytes) => `"${base64(bytes)}"`,
+  fromLosslessJson(text) {
+    const value = decodeMsgpack(msgpackOfLosslessJson(text))
+    if (value instanceof Uint8Array) return value
+    throw new FormatError(`{"$bytes":"<base64>"} is expected, not ${kindOf(value)}`, 0)
+  },
+  fromPlainJson: (text) => bytesOfBase64(stringOf(text), 0),
 }
 
-function utf8Text(bytes: Uint8Array): string {
+function decoded(decode: () => unknown): DecodedRecord {
   try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
-  } catch (cause) {
-    throw new FormatError('the bytes are not UTF-8', 0, { cause })
+    return { data: decode() }
+  } catch (error) {
+    if (error instanceof FormatError) return { error }
+    return { error: new FormatError(error instanceof Error ? error.message : String(error), 0, { cause: error }) }
   }
 }
 
-function asFormatError(error: unknown): FormatError {
-  if (error instanceof FormatError) return error
-  return new FormatError(error instanceof Error ? error.message : String(error), 0, { cause: error })
+function utf8Text(bytes: Uint8Array): string {
+  if (!isUtf8(bytes)) throw new FormatError('the record is not UTF-8', 0)
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString()
+}
+
+function stringOf(json: string): string {
+  const value = decodeMsgpack(msgpackOfPlainJson(json))
+  if (typeof value === 'string') return value
+  throw new FormatError(`a JSON string is expected, not ${kindOf(value)}`, 0)
 }
