@@ -149,7 +149,7 @@ async function scan(disk: Disk, segment: Segment, index: JournalIndex | undefine
   }
   for (const [offset, bytes] of gaps) if (offset < goodEnd) segment.skip(offset, bytes)
   segment.endOffset = goodEnd
-  if (!isSealed && goodEnd < segment.fileBytes) cut(disk, segment, goodEnd)
+  if (!isSealed && goodEnd < segment.fileBytes) await cut(disk, segment, goodEnd)
   return { segment, isSealed, lastChecksum }
 }
 
@@ -158,13 +158,17 @@ async function isWhole(cursor: SegmentCursor): Promise<boolean> {
   return true
 }
 
-/** A write that the process, or the machine, did not live to finish: nobody was told that it stands. */
-function cut(disk: Disk, segment: Segment, end: number): void {
+/**
+ * A write that the process, or the machine, did not live to finish: nobody was told that it stands. Synced before
+ * anything is written in its place, so that a crash can't make one frame of the two.
+ */
+async function cut(disk: Disk, segment: Segment, end: number): Promise<void> {
   const bytes = segment.fileBytes - end
   try {
     const file = disk.open(segment.path, 'write')
     try {
       file.truncate(end)
+      await file.sync()
     } finally {
       file.close()
     }

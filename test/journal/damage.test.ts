@@ -79,6 +79,15 @@ test('a frame torn at any of its bytes is cut off and told of; what stood before
   }
 })
 
+test('a torn end is gone for good before anything is written in its place', async () => {
+  const disk = await written()
+  const path = onlyPath(disk)
+  const bytes = disk.bytesOf(path)
+  disk.put(path, bytes.subarray(0, bytes.length - 10))
+  await using _journal = await openOn(disk)
+  assert.deepEqual((await reopened(disk.afterPowerLoss())).told, [])
+})
+
 test('a file that ends in zeros, as file systems leave it after a power loss, is cut where they begin', async () => {
   const disk = await written()
   const path = onlyPath(disk)

@@ -104,7 +104,7 @@ export class SimulatedDisk implements Disk {
     return survivor
   }
 
-  get #usedBytes(): number {
+  get usedBytes(): number {
     let used = 0
     for (const content of this.#files.values()) used += content.bytes.length
     return used
@@ -140,7 +140,7 @@ export class SimulatedDisk implements Disk {
   #write(content: FileContent, bytes: Uint8Array, start: number, length: number, position: number): number {
     this.writeCount += 1
     if (this.failWrite !== undefined) throw diskError(this.failWrite)
-    const room = this.capacityBytes - this.#usedBytes + (content.bytes.length - position)
+    const room = this.capacityBytes - this.usedBytes + (content.bytes.length - position)
     const count = Math.min(length, this.writeBytes, Math.max(0, room))
     if (count === 0) throw diskError('ENOSPC')
     const end = Math.max(content.bytes.length, position + count)
