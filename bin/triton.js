@@ -8,8 +8,6 @@ if ((first === '--version' || first === '-V') && others.length === 0) {
   const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
   process.stdout.write(`${version}\n`)
 } else {
-  // Our programs hush the SDK's note about old Node versions; the library leaves the user's environment alone.
-  process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true'
   const main = new URL('../dist/cli/main.js', import.meta.url)
   if (existsSync(main)) {
     await import(main.href)

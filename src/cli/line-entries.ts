@@ -6,6 +6,7 @@ import type { PutEntry } from '../kinesis/kinesis-api.ts'
 import { checkPartitionKey, partitionKeyOf } from '../record/partition-key.ts'
 import { recordCodec } from '../record/record-codec.ts'
 import { UsageError } from './exit-code.ts'
+import { jsonForm } from './json-form.ts'
 import type { LineFormat } from './record-lines.ts'
 
 export interface LineOptions {
@@ -49,13 +50,15 @@ function textEncoder(definition: StreamDefinition, { partitionKey, clock = syste
 /** Straight from text to bytes, so that numbers keep every digit and `3.0` its point. */
 function jsonEncoder(definition: StreamDefinition, { format, partitionKey }: LineOptions): LineEncoder {
   const { partitionKey: field, partitionKeyText } = definition
+  const form = jsonForm(definition.format, format === 'lossless')
   const codec = recordCodec(definition.format)
   return (line) => {
     if (isBlank(line)) return undefined
-    const data = format === 'json' ? codec.fromPlainJson(line) : codec.fromLosslessJson(line)
+    if (!isUtf8(line)) throw new RecordError('the line is not UTF-8')
+    const data = form.toBytes(line.toString())
     if (partitionKey !== undefined) return { data, partitionKey }
     const { data: value, error } = codec.decode(data)
-    if (error) throw new RecordError(error.message, { cause: error })
+    if (error) throw error
     return { data, partitionKey: partitionKeyOf(value, field, partitionKeyText) }
   }
 }

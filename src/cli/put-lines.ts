@@ -118,7 +118,7 @@ class LinePutter {
       return
     }
     tell(
-      `triton: ${withCommas(this.#putCount)} lines were put, ${withCommas(this.#failedCount)} failed` +
+      `triton: put ${withCommas(this.#putCount)} lines; failed: ${withCommas(this.#failedCount)}` +
         (this.#isBroken ? '; the lines after them were not read' : ''),
     )
     throw new FailedError()

@@ -1,6 +1,7 @@
 import { inspect } from 'node:util'
 import type { Decode, StreamRecord } from '../consumer/stream-record.ts'
 import { type RecordFormat, recordCodec } from '../record/record-codec.ts'
+import { jsonForm } from './json-form.ts'
 
 export type LineFormat = 'text' | 'json' | 'lossless'
 
@@ -12,8 +13,8 @@ export interface RecordLines {
 }
 
 export function recordLines(format: RecordFormat, lineFormat: LineFormat, withMeta: boolean): RecordLines {
-  const codec = recordCodec(format)
   if (lineFormat === 'text') {
+    const codec = recordCodec(format)
     return {
       decode: (bytes) => {
         const { data, error } = codec.decode(bytes)
@@ -22,8 +23,8 @@ export function recordLines(format: RecordFormat, lineFormat: LineFormat, withMe
       print: printText,
     }
   }
-  const decode = lineFormat === 'json' ? codec.toPlainJson : codec.toLosslessJson
-  return { decode, print: withMeta ? printWithMeta : ({ data, error }) => (error ? '' : `${data}\n`) }
+  const decode = jsonForm(format, lineFormat === 'lossless').toLine
+  return { decode, print: withMeta ? printWithMeta : printLine }
 }
 
 const prettyForm = {
@@ -37,6 +38,10 @@ const prettyForm = {
 function printText({ shardId, sequenceNumber, data, error, bytes }: StreamRecord<string>): string {
   const body = error ? `(does not decode: ${error.message}) ${base64(bytes)}` : data
   return `<Record ${shardId} ${sequenceNumber}>\n${body}\n\n`
+}
+
+function printLine({ data, error }: StreamRecord<string>): string {
+  return error ? '' : `${data}\n`
 }
 
 function printWithMeta(record: StreamRecord<string>): string {

@@ -56,7 +56,7 @@ export async function runTriton(args: readonly string[]): Promise<number> {
     const asked = first === 'help' ? [...rest, '--help'] : [...args]
     const program = await buildProgram(asked)
     await program.parseAsync(asked, { from: 'user' })
-    return Number(process.exitCode ?? 0)
+    return 0
   } catch (error) {
     return exitCodeOf(error)
   }

@@ -1,9 +1,7 @@
-import { type Command, InvalidArgumentError } from 'commander'
-import { createAwsKinesisApi } from '../../kinesis/aws-kinesis-api.ts'
-import type { KinesisApi } from '../../kinesis/kinesis-api.ts'
-import { type LocalEngine, type LocalEngineOptions, startLocalEngine } from '../../local/index.ts'
-import { patientCall } from '../../stream/patient-call.ts'
-import { tell, waitUntilActive } from '../admin.ts'
+import { resolve } from 'node:path'
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import { type FaultRule, type LocalEngine, type LocalEngineOptions, startLocalEngine } from '../../local/index.ts'
+import { tell } from '../admin.ts'
 import { addVerboseFlag, wholeNumber } from '../flags.ts'
 import { onInterrupt } from '../interrupt.ts'
 import { logDiagnostics } from '../log-diagnostics.ts'
@@ -20,7 +18,9 @@ interface LocalFlags {
   createStreamMs?: number
   updateStreamMs?: number
   deleteStreamMs?: number
-  sync?: LocalEngineOptions['sync']
+  sync: NonNullable<LocalEngineOptions['sync']>
+  faults?: FaultRule[]
+  faultSeed?: number
   legacyLimits?: boolean
   verbose: number
 }
@@ -44,22 +44,34 @@ export function define(command: Command): void {
       .option('--create-stream-ms <ms>', 'how long a stream is CREATING', wholeNumber(0))
       .option('--update-stream-ms <ms>', 'how long a stream is UPDATING', wholeNumber(0))
       .option('--delete-stream-ms <ms>', 'how long a stream is DELETING', wholeNumber(0))
-      .option('--sync <when>', 'when the disk is synced: always, or never (a power cut then loses writes)', syncMode)
+      .addOption(
+        new Option(
+          '--sync <when>',
+          'when an answered write is on the disk itself; a killed engine loses none in any case',
+        )
+          .choices(['always', 'interval', 'never'])
+          .default('interval'),
+      )
+      .option('--faults <json>', 'list of rules for how the engine misbehaves, for tests', faultRules)
+      .option('--fault-seed <number>', 'decides where a fault rule leaves it to chance', wholeNumber(0))
       .option('--legacy-limits', "the narrower limits of AWS's past, as kinesalite has them"),
   )
     .addHelpText('after', '\nExample:\n  $ triton local --data ./kinesis --stream test_stream:2\n')
     .action(runLocal)
 }
 
-async function runLocal({ verbose, data, stream = [], ...options }: LocalFlags): Promise<void> {
+async function runLocal({ verbose, data, stream: streams = [], ...options }: LocalFlags): Promise<void> {
   const stopLog = logDiagnostics(verbose)
-  const interrupted = new Promise<void>((resolve) => {
-    onInterrupt(resolve)
+  const interrupted = new Promise<void>((interrupt) => {
+    onInterrupt(interrupt)
   })
   try {
-    await using engine = await startLocalEngine({ ...options, dataDir: data ?? 'memory' })
-    const created = await createStreams(engine, options.region, stream)
-    tell(banner(engine, options.region, data, created))
+    await using engine = await startLocalEngine({
+      ...options,
+      dataDir: data === undefined ? 'memory' : resolve(data),
+      streams,
+    })
+    tell(banner(engine, options.region, data, streams))
     await print(`${engine.endpoint}\n`)
     await interrupted
   } finally {
@@ -68,10 +80,10 @@ async function runLocal({ verbose, data, stream = [], ...options }: LocalFlags):
 }
 
 /** What a new user needs to know, in one screen. */
-function banner({ endpoint }: LocalEngine, region: string, data: string | undefined, streams: string[]): string {
+function banner({ endpoint }: LocalEngine, region: string, data: string | undefined, streams: WantedStream[]): string {
   return [
     `Kinesis is at ${endpoint}, ${data === undefined ? 'in memory: it forgets everything when it stops' : `kept in ${data}`}.`,
-    ...streams,
+    ...streams.map(({ name }) => `Stream ${name} is there.`),
     '',
     `  export AWS_ENDPOINT_URL_KINESIS=${endpoint}`,
     `  export AWS_REGION=${region}`,
@@ -79,28 +91,6 @@ function banner({ endpoint }: LocalEngine, region: string, data: string | undefi
     '',
     'Ctrl-C stops it.',
   ].join('\n')
-}
-
-async function createStreams(engine: LocalEngine, region: string, wanted: readonly WantedStream[]): Promise<string[]> {
-  if (wanted.length === 0) return []
-  const credentials = { accessKeyId: 'local', secretAccessKey: 'local' }
-  const api = createAwsKinesisApi({ endpoint: engine.endpoint, region, credentials })
-  try {
-    const existing = new Set(await patientCall('list the streams', (signal) => api.listStreams(signal)))
-    return await Promise.all(wanted.map((stream) => createStream(api, stream, existing.has(stream.name))))
-  } finally {
-    api.close()
-  }
-}
-
-async function createStream(api: KinesisApi, { name, shardCount }: WantedStream, isThere: boolean): Promise<string> {
-  if (!isThere) {
-    await patientCall(`create stream "${name}"`, (signal) => api.createStream(name, shardCount, signal), {
-      isRepeatable: false,
-    })
-  }
-  const { openShardCount } = await waitUntilActive({ name, api })
-  return `Stream ${name} ${isThere ? 'was there, with' : 'is created, with'} ${openShardCount} shards.`
 }
 
 function wantedStreams(text: string, sofar: WantedStream[] = []): WantedStream[] {
@@ -114,7 +104,13 @@ function portNumber(text: string): number {
   throw new InvalidArgumentError('It must be a port number, 0 to 65535.')
 }
 
-function syncMode(text: string): NonNullable<LocalEngineOptions['sync']> {
-  if (text === 'always' || text === 'never') return text
-  throw new InvalidArgumentError('It must be always or never.')
+/** What is in a rule, the engine checks. */
+function faultRules(text: string): FaultRule[] {
+  try {
+    const rules: unknown = JSON.parse(text)
+    if (Array.isArray(rules)) return rules
+  } catch {
+    // Told below, as for JSON that is no list.
+  }
+  throw new InvalidArgumentError('It must be a list in JSON.')
 }
