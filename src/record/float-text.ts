@@ -14,14 +14,16 @@ export function floatText(value: number): string {
 }
 
 /**
- * Python 2's `str(float)`: twelve significant digits, an exponent below 1e-4 and from 1e12 on; `nan`, `inf`, `-inf`.
+ * Python 2's `str(float)`: twelve significant digits, an exponent below 1e-4 and from 1e11 on; `nan`, `inf`, `-inf`.
  * (Objects/floatobject.c: format code 'g' with precision 12 and Py_DTSF_ADD_DOT_0.)
  */
 export function python2FloatText(value: number): string {
   if (Number.isNaN(value)) return 'nan'
   if (!Number.isFinite(value)) return value > 0 ? 'inf' : '-inf'
   if (value === 0) return Object.is(value, -0) ? '-0.0' : '0.0'
-  return layOut(value.toExponential(11), 12)
+  // Of two candidates equally near, C takes the one with the even last digit and JavaScript the larger one.
+  const [, even, exponent] = /^(-?\d\.\d{10}[02468])50+(e.+)$/.exec(value.toExponential(60)) ?? []
+  return layOut(even === undefined ? value.toExponential(11) : `${even}${exponent}`, 11)
 }
 
 /** Python 2.7's `repr(float)`, as it stands inside the text of a list or dict. */
