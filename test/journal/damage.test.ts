@@ -232,15 +232,20 @@ test('a frame of another file, or of another place in this one, is not taken for
   assert.deepEqual((await reopened(other)).found, [], 'the same frames in a file of another nonce')
 })
 
-test('a record that imitates frames is never read as one, even where the frame around it is damaged', async () => {
+test('a record that imitates a frame is never read as one, even where the frame around it is damaged', async () => {
   const disk = await written()
   const path = onlyPath(disk)
   const start = disk.bytesOf(path).length
-  const imitation = Buffer.from(disk.bytesOf(path).subarray(headerBytes, headerBytes + 80))
+  const exactCopy = Buffer.from(
+    disk.bytesOf(path).subarray(headerBytes, headerBytes + overheadBytes + (texts[0] ?? '').length),
+  )
   const inside = start + overheadBytes
-  imitation.writeUInt32LE(inside, 8)
+  const moved = Buffer.from(exactCopy)
+  moved.writeUInt32LE(inside + exactCopy.length, 8)
+  // All that a stranger can know is right: everything but the nonce.
+  moved.writeUInt32LE(crc32(moved.subarray(8, overheadBytes)), 4)
   const journal = await openOn(disk)
-  await journal.append(none, [imitation])
+  await journal.append(none, [Buffer.concat([exactCopy, moved])])
   await journal.append(none, [Buffer.from('behind')])
   await journal.close()
   const bytes = Buffer.from(disk.bytesOf(path))

@@ -148,27 +148,62 @@ test('damage at the very end of a shard does not keep its readers waiting for it
   await log.close()
 })
 
-test('a shard that is rare among others is found by the sparse index, wherever reading starts', async () => {
+test('the sparse index finds every record and every moment, of busy shards and of rare ones, sealed or not', async () => {
   const disk = new SimulatedDisk()
-  const log = await openOn(disk, { segmentBytes: 200_000, recent: new RecentBytes(0) })
+  const log = await openOn(disk, { segmentBytes: 400_000, recent: new RecentBytes(0) })
   const rare: number[] = []
+  const arrivalOf = (block: number) => 1_000 + Math.floor(block / 30)
   for (let block = 0; block < 2_000; block++) {
-    const blocks = [blockOf(0, block * 20 + 1, 20, 1_000 + block)]
+    const blocks = [blockOf(0, block * 20 + 1, 20, arrivalOf(block))]
     if (block % 37 === 0) {
       rare.push(block + 1)
-      blocks.push(blockOf(5, block + 1, 1, 1_000 + block))
+      blocks.push(blockOf(5, block + 1, 1, arrivalOf(block)))
     }
     await log.append(blocks)
   }
+  assert.ok(disk.paths.length >= 3)
   for (const from of [0, 1, 500, 501, 1_999, 2_000]) {
+    const found = await readAll(log, { shardIndex: 5, fromSeqIx: from })
     const expected = rare.filter((seqIx) => seqIx >= from)
     assert.deepEqual(
-      (await readAll(log, { shardIndex: 5, fromSeqIx: from })).map((record) => record.seqIx),
+      found.map((record) => record.seqIx),
       expected,
     )
-    assert.equal(await log.seqIxAt(5, 1_000 + from - 1), expected[0])
+  }
+  for (let from = 1; from < 40_000; from += 13) {
+    const page = await log.read({ ...everything, shardIndex: 0, fromSeqIx: from, maxRecords: 1 })
+    assert.deepEqual(recordsOf(page, 0), [
+      { seqIx: from, arrivalMs: arrivalOf(Math.floor((from - 1) / 20)), seqTimeSeconds: 1 },
+    ])
+  }
+  for (let each = 0; each < Math.ceil(2_000 / 30); each++) {
+    assert.equal(await log.seqIxAt(0, 1_000 + each), each * 600 + 1)
+    assert.equal(
+      await log.seqIxAt(5, 1_000 + each),
+      rare.find((seqIx) => arrivalOf(seqIx - 1) >= 1_000 + each),
+    )
   }
   await log.close()
+})
+
+test('always: footers know also the records that were still waiting for their sync when the segment was full', async () => {
+  const disk = new SimulatedDisk()
+  const log = await openOn(disk, { sync: 'always', segmentBytes: 600 })
+  const appends: Promise<void>[] = []
+  for (let block = 0; block < 60; block++) {
+    appends.push(log.append([blockOf(block % 3, block * 3 + 1, 3, 1_000 + block)]))
+    if (block % 7 === 0) await new Promise((resolve) => setImmediate(resolve))
+  }
+  await Promise.all(appends)
+  const before = await Promise.all([0, 1, 2].map((shardIndex) => readAll(log, { shardIndex })))
+  assert.deepEqual(
+    before.map((records) => records.length),
+    [60, 60, 60],
+  )
+  await log.close()
+  const again = await openOn(disk)
+  assert.deepEqual(await Promise.all([0, 1, 2].map((shardIndex) => readAll(again, { shardIndex }))), before)
+  await again.close()
 })
 
 test('whatever is appended, read, trimmed and restarted, the log on disk answers as the one in memory', async () => {
