@@ -1,0 +1,125 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+
+/** The demo's child processes: the engine, the reader and single commands. What was started here is ended here. */
+export class Processes implements AsyncDisposable {
+  readonly #children = new Set<ChildProcess>()
+  readonly #lastWords = new WeakMap<ChildProcess, string>()
+  readonly #directory: string
+  readonly #port: number
+  readonly #environment: NodeJS.ProcessEnv
+
+  constructor(directory: string, port: number, streamName: string, keyField: string) {
+    this.#directory = directory
+    this.#port = port
+    const config = join(directory, 'triton.yaml')
+    writeFileSync(
+      config,
+      `${streamName}:\n  name: ${streamName}\n  partition_key: ${JSON.stringify(keyField)}\n  endpoint: ${this.endpoint}\n`,
+    )
+    this.#environment = {
+      ...process.env,
+      AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true',
+      TRITON_CONFIG: config,
+      TRITON_DB: `sqlite://${join(directory, 'checkpoints.db')}`,
+      TRITON_CLIENT_NAME: 'demo',
+    }
+  }
+
+  get endpoint(): string {
+    return `http://127.0.0.1:${this.#port}`
+  }
+
+  /** What a process needs in its environment to find stream, engine and checkpoints. */
+  get environment(): NodeJS.ProcessEnv {
+    return this.#environment
+  }
+
+  async startEngine(streamName: string, shardCount: number): Promise<ChildProcess> {
+    const engine = this.#spawn([
+      program,
+      'local',
+      '--port',
+      String(this.#port),
+      '--data',
+      join(this.#directory, 'engine'),
+      '--stream',
+      `${streamName}:${shardCount}`,
+    ])
+    const answers = await Promise.race([isAnswering(this.endpoint), once(engine, 'exit').then(() => false)])
+    if (!answers) throw new Error(`the engine ended by itself: ${this.lastWordsOf(engine)}`)
+    return engine
+  }
+
+  startReader(streamName: string, noteFile: string, keyField: string): ChildProcess {
+    return this.#spawn(
+      ['--import', 'tsx', join(import.meta.dirname, 'reader.ts'), streamName, noteFile, keyField],
+      true,
+    )
+  }
+
+  /** Runs one command of the program to its end. */
+  async run(...words: string[]): Promise<void> {
+    const child = this.#spawn([program, ...words])
+    await exited(child)
+    if (child.exitCode !== 0) throw new Error(`'triton ${words.join(' ')}' failed: ${this.lastWordsOf(child)}`)
+  }
+
+  /** What a child wrote on stderr at last: of interest only when it ended against our will. */
+  lastWordsOf(child: ChildProcess): string {
+    return (this.#lastWords.get(child) ?? '').trim() || `exit code ${child.exitCode}`
+  }
+
+  async kill(child: ChildProcess): Promise<void> {
+    child.kill('SIGKILL')
+    await exited(child)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#children].map((child) => this.kill(child)))
+  }
+
+  #spawn(words: string[], hasChannel = false): ChildProcess {
+    const child = spawn(process.execPath, words, {
+      env: this.#environment,
+      stdio: ['ignore', 'ignore', 'pipe', ...(hasChannel ? (['ipc'] as const) : [])],
+    })
+    this.#children.add(child)
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.#lastWords.set(child, ((this.#lastWords.get(child) ?? '') + text).slice(-2000))
+    })
+    child.once('exit', () => this.#children.delete(child))
+    return child
+  }
+}
+
+export async function exited(child: ChildProcess): Promise<void> {
+  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  await once(server, 'close')
+  if (address === null || typeof address === 'string') throw new Error('the system gave no port')
+  return address.port
+}
+
+const program = join(import.meta.dirname, '../bin/triton.js')
+
+async function isAnswering(endpoint: string): Promise<boolean> {
+  for (;;) {
+    try {
+      await (await fetch(endpoint)).text()
+      return true
+    } catch {
+      // Not listening yet; whoever waits gives up when the process ends.
+      await new Promise((resolve) => setTimeout(resolve, 25))
+    }
+  }
+}

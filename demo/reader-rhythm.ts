@@ -1,0 +1,2 @@
+/** How many records the demo's reader takes between two checkpoints. */
+export const recordsPerCheckpoint = 1000

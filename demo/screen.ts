@@ -1,0 +1,46 @@
+/** One line that renews itself on a terminal; elsewhere, a line only when something happened. */
+export class Screen {
+  readonly #isTerminal = process.stdout.isTTY === true
+  readonly #startedMs = performance.now()
+  #hasLiveLine = false
+
+  /** Something happened: stays on the screen. */
+  tell(text: string): void {
+    this.#clearLiveLine()
+    process.stdout.write(`${this.#time()}  ${text}\n`)
+  }
+
+  /** How far things are: replaced by the next call. */
+  progress(text: string): void {
+    if (!this.#isTerminal) return
+    process.stdout.write(`\r\x1b[2K${this.#time()}  ${text}`)
+    this.#hasLiveLine = true
+  }
+
+  print(text: string): void {
+    this.#clearLiveLine()
+    process.stdout.write(`${text}\n`)
+  }
+
+  #time(): string {
+    return `${((performance.now() - this.#startedMs) / 1000).toFixed(1).padStart(5)} s`
+  }
+
+  #clearLiveLine(): void {
+    if (this.#hasLiveLine) process.stdout.write('\r\x1b[2K')
+    this.#hasLiveLine = false
+  }
+}
+
+export function bar(share: number, width = 30): string {
+  const filled = Math.round(Math.min(1, Math.max(0, share)) * width)
+  return '█'.repeat(filled) + '░'.repeat(width - filled)
+}
+
+export function bars(counts: ReadonlyMap<string, number>): string {
+  const most = Math.max(1, ...counts.values())
+  return [...counts]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, count]) => `  ${name}  ${bar(count / most)}  ${count.toLocaleString('en')}`)
+    .join('\n')
+}
