@@ -1,6 +1,6 @@
 /**
- * The engine's log on its own, without HTTP: how long appends, reads and a restart take, and how much memory they need.
- * Baselines of the same run: the same bytes written and read by bare file calls.
+ * The engine's log on its own, without HTTP: appends, pages of one shard, and a start with everything stored.
+ * The baselines of the same run are the same bytes written and read by bare file calls.
  *
  *     node --import tsx bench/journal.ts [records, default 1,000,000]
  */
@@ -9,140 +9,173 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { SyncRule } from '../src/journal/group-sync.ts'
 import { openJournalStreamLog } from '../src/local/journal-stream-log.ts'
-import { packRecord } from '../src/local/records/packed-records.ts'
+import { packedLength, packRecord } from '../src/local/records/packed-records.ts'
 import type { AppendBlock, StreamLog } from '../src/local/stream-log.ts'
+import { type BenchRow, writeBenchReport } from './support/bench-report.ts'
 
 const recordCount = Number(process.argv[2] ?? 1_000_000)
-const recordBytes = 200
 const key = Buffer.from('key-0123456789')
-const root = mkdtempSync(join(tmpdir(), 'triton-bench-'))
+const data = Buffer.alloc(200, 7)
+const recordBytes = packedLength(key.length, data.length)
 
 interface Load {
-  name: string
   shardCount: number
   /** Records per append. */
   requestRecords: number
   appendsAtOnce: number
   sync: SyncRule
   share: number
+  targets?: { appends: number; reads: number }
 }
 
 const loads: Load[] = [
-  { name: '500 a request, 1 shard', shardCount: 1, requestRecords: 500, appendsAtOnce: 4, sync: 'interval', share: 1 },
-  { name: '500 a request, 4 shards', shardCount: 4, requestRecords: 500, appendsAtOnce: 4, sync: 'interval', share: 1 },
-  { name: '500 a request, 4 shards', shardCount: 4, requestRecords: 500, appendsAtOnce: 4, sync: 'always', share: 1 },
   {
-    name: '500 a request, 100 shards',
+    shardCount: 4,
+    requestRecords: 500,
+    appendsAtOnce: 4,
+    sync: 'interval',
+    share: 1,
+    targets: { appends: 600_000, reads: 1_000_000 },
+  },
+  {
+    shardCount: 4,
+    requestRecords: 500,
+    appendsAtOnce: 4,
+    sync: 'always',
+    share: 1,
+    targets: { appends: 300_000, reads: 1_000_000 },
+  },
+  {
     shardCount: 100,
     requestRecords: 500,
     appendsAtOnce: 4,
     sync: 'interval',
     share: 1,
+    targets: { appends: 300_000, reads: 100_000 },
   },
-  { name: '1 a request, 4 shards', shardCount: 4, requestRecords: 1, appendsAtOnce: 64, sync: 'interval', share: 1 },
-  { name: '1 a request, 4 shards', shardCount: 4, requestRecords: 1, appendsAtOnce: 64, sync: 'always', share: 0.1 },
+  {
+    shardCount: 4,
+    requestRecords: 1,
+    appendsAtOnce: 64,
+    sync: 'interval',
+    share: 1,
+    targets: { appends: 100_000, reads: 150_000 },
+  },
+  {
+    shardCount: 4,
+    requestRecords: 1,
+    appendsAtOnce: 64,
+    sync: 'always',
+    share: 0.1,
+    targets: { appends: 30_000, reads: 150_000 },
+  },
 ]
 
+const root = mkdtempSync(join(tmpdir(), 'triton-bench-'))
+const rows: BenchRow[] = []
 try {
-  bareFile()
-  for (const load of loads) await measure(load)
+  const bare = bareFile()
+  for (const load of loads) await measure(load, bare)
 } finally {
   rmSync(root, { recursive: true, force: true })
 }
+writeBenchReport('journal', rows)
 
-function bareFile(): void {
-  const request = Buffer.alloc(500 * (recordBytes + key.length + 6), 7)
-  const path = join(root, 'bare')
-  const count = Math.ceil(recordCount / 500)
-  const file = openSync(path, 'w+')
-  const writeUs = timed(() => {
-    for (let each = 0; each < count; each++) writeSync(file, request)
-  })
-  const chunk = Buffer.alloc(512 * 1024)
-  const readUs = timed(() => {
-    while (readSync(file, chunk) > 0 || readSync(file, chunk, 0, chunk.length, null) > 0);
-    let at = 0
-    for (let got = 1; got > 0; at += got) got = readSync(file, chunk, 0, chunk.length, at)
-  })
-  closeSync(file)
-  say('bare file', { 'write us/rec': writeUs / recordCount, 'read us/rec': readUs / recordCount })
+interface Bare {
+  writtenPerSecond: number
+  readPerSecond: number
 }
 
-async function measure(load: Load): Promise<void> {
-  const dir = join(root, `${load.shardCount}-${load.requestRecords}-${load.sync}`)
+function bareFile(): Bare {
+  const request = Buffer.alloc(500 * recordBytes, 7)
+  const file = openSync(join(root, 'bare'), 'w+')
+  const writtenMs = timed(() => {
+    for (let each = 0; each < recordCount / 500; each++) writeSync(file, request)
+  })
+  const chunk = Buffer.alloc(512 * 1024)
+  const readMs = timed(() => {
+    for (let at = 0, got = 1; got > 0; at += got) got = readSync(file, chunk, 0, chunk.length, at)
+  })
+  closeSync(file)
+  return { writtenPerSecond: perSecond(recordCount, writtenMs), readPerSecond: perSecond(recordCount, readMs) }
+}
+
+async function measure(load: Load, bare: Bare): Promise<void> {
+  const name = `${load.requestRecords} a request, ${load.shardCount} shards, ${load.sync}`
+  const dir = join(root, name)
   const count = Math.round(recordCount * load.share)
   let log = await openJournalStreamLog({ dir, sync: load.sync })
-  const before = process.cpuUsage()
   const appendMs = await timedAsync(() => fill(log, load, count))
-  const appendCpu = process.cpuUsage(before)
   await log.close()
-  gc()
   const rssBefore = process.memoryUsage.rss()
-  let openedMs = 0
-  openedMs = await timedAsync(async () => {
+  const openMs = await timedAsync(async () => {
     log = await openJournalStreamLog({ dir, sync: load.sync })
   })
-  const readBefore = process.cpuUsage()
-  let pages = 0
-  let readRecords = 0
+  let readCount = 0
+  // The first shards warm up the compiler; a server is warm.
+  await readShard(log, 0)
   const readMs = await timedAsync(async () => {
-    const shard = load.shardCount - 1
-    for (let from = 0; ; ) {
-      const page = await log.read({
-        shardIndex: shard,
-        fromSeqIx: from,
-        notBeforeMs: 0,
-        maxRecords: 10_000,
-        maxBytes: 10 * 1024 * 1024,
-      })
-      from = page.nextSeqIx
-      readRecords += page.recordCount
-      pages += 1
-      if (page.reachesTip) break
-    }
+    for (let shard = 1; shard < Math.min(load.shardCount, 4); shard++) readCount += await readShard(log, shard)
   })
-  const readCpu = process.cpuUsage(readBefore)
-  gc()
-  say(`${load.name}, ${load.sync}`, {
-    'append rec/s': count / (appendMs / 1000),
-    'append cpu us/rec': (appendCpu.user + appendCpu.system) / count,
-    'open ms': openedMs,
-    'read rec/s': readRecords / (readMs / 1000),
-    'read cpu us/rec': (readCpu.user + readCpu.system) / readRecords,
-    pages,
-    'rss MB': process.memoryUsage.rss() / 1e6,
-    'rss growth MB': (process.memoryUsage.rss() - rssBefore) / 1e6,
-  })
+  const rssGrowth = Math.max(0, process.memoryUsage.rss() - rssBefore)
   await log.close()
   rmSync(dir, { recursive: true, force: true })
+  const target = (atLeast: number | undefined) =>
+    atLeast === undefined ? {} : { target: { atLeast, of: 'value' as const } }
+  rows.push(
+    {
+      what: `append, ${name}`,
+      value: perSecond(count, appendMs),
+      unit: 'records/s',
+      baseline: { what: 'bare writes', value: bare.writtenPerSecond },
+      ...target(load.targets?.appends),
+    },
+    {
+      what: `pages of one shard, ${name}`,
+      value: perSecond(readCount, readMs),
+      unit: 'records/s',
+      baseline: { what: 'all bytes by bare reads', value: bare.readPerSecond / load.shardCount },
+      ...target(load.targets?.reads),
+    },
+    {
+      what: `start with ${count} records, ${name}`,
+      value: openMs,
+      unit: 'ms',
+      target: { atMost: 1_000, of: 'value' },
+    },
+    { what: `memory that start and pages took, ${name}`, value: rssGrowth / 1e6, unit: 'MB' },
+  )
+}
+
+async function readShard(log: StreamLog, shardIndex: number): Promise<number> {
+  let count = 0
+  for (let fromSeqIx = 0; ; ) {
+    const query = { shardIndex, fromSeqIx, notBeforeMs: 0, maxRecords: 10_000, maxBytes: 10 * 1024 * 1024 }
+    const page = await log.read(query)
+    fromSeqIx = page.nextSeqIx
+    count += page.recordCount
+    if (page.reachesTip) return count
+  }
 }
 
 async function fill(log: StreamLog, load: Load, count: number): Promise<void> {
-  const perShard = Math.max(1, load.requestRecords / load.shardCount)
-  const block = Buffer.alloc(perShard * (recordBytes + key.length + 6))
-  const data = Buffer.alloc(recordBytes, 7)
-  for (let each = 0, at = 0; each < perShard; each++) at = packRecord(block, at, key, data)
+  const blockRecords = Math.max(1, load.requestRecords / load.shardCount)
+  const bytes = Buffer.alloc(blockRecords * recordBytes)
+  for (let each = 0, at = 0; each < blockRecords; each++) at = packRecord(bytes, at, key, data)
   const nextSeqIx = new Array<number>(load.shardCount).fill(1)
-  const requests = count / load.requestRecords
-  let sent = 0
+  let requestCount = 0
   const client = async () => {
-    while (sent < requests) {
-      const request = sent++
+    while (requestCount * load.requestRecords < count) {
+      const request = requestCount++
+      const blockCount = load.requestRecords / blockRecords
       const blocks: AppendBlock[] = []
-      const first = load.requestRecords === 1 ? request % load.shardCount : 0
-      const last = load.requestRecords === 1 ? first : load.shardCount - 1
-      for (let shard = first; shard <= last; shard++) {
-        const firstSeqIx = nextSeqIx[shard] ?? 1
-        nextSeqIx[shard] = firstSeqIx + perShard
-        const now = Date.now()
-        blocks.push({
-          shardIndex: shard,
-          firstSeqIx,
-          recordCount: perShard,
-          seqTimeSeconds: Math.floor(now / 1000),
-          arrivalMs: now,
-          bytes: block,
-        })
+      for (let block = 0; block < blockCount; block++) {
+        const shardIndex = (request * blockCount + block) % load.shardCount
+        const firstSeqIx = nextSeqIx[shardIndex] ?? 1
+        nextSeqIx[shardIndex] = firstSeqIx + blockRecords
+        const arrivalMs = Date.now()
+        const seqTimeSeconds = Math.floor(arrivalMs / 1000)
+        blocks.push({ shardIndex, firstSeqIx, recordCount: blockRecords, seqTimeSeconds, arrivalMs, bytes })
       }
       await log.append(blocks)
     }
@@ -150,25 +183,18 @@ async function fill(log: StreamLog, load: Load, count: number): Promise<void> {
   await Promise.all(Array.from({ length: load.appendsAtOnce }, client))
 }
 
-function gc(): void {
-  globalThis.gc?.()
+function perSecond(count: number, ms: number): number {
+  return count / (ms / 1000)
 }
 
 function timed(act: () => void): number {
   const start = performance.now()
   act()
-  return (performance.now() - start) * 1000
+  return performance.now() - start
 }
 
 async function timedAsync(act: () => Promise<void>): Promise<number> {
   const start = performance.now()
   await act()
   return performance.now() - start
-}
-
-function say(name: string, figures: Record<string, number>): void {
-  const text = Object.entries(figures).map(
-    ([what, value]) => `${what} ${value >= 100 ? Math.round(value) : value.toPrecision(3)}`,
-  )
-  console.log(`${name.padEnd(36)} ${text.join('  ')}`)
 }
