@@ -1,6 +1,7 @@
 import { FormatError } from '../errors.ts'
 import { CborReader } from './cbor.ts'
 import type { ChildShard, EncodedRecord, Page } from './kinesis-api.ts'
+import { PlainRecords } from './plain-records.ts'
 
 /** A GetRecords answer; the records' bytes are views into it. */
 export function readPage(body: Uint8Array): Page {
@@ -10,13 +11,21 @@ export function readPage(body: Uint8Array): Page {
     const name = reader.name()
     if (reader.isNull()) continue
     if (name === 'Records') {
-      for (let more = reader.arrayLength(); reader.hasMore(more); more--) page.records.push(readRecord(reader))
+      readRecords(reader, new PlainRecords(body), page.records)
     } else if (name === 'NextShardIterator') page.nextShardIterator = reader.text()
     else if (name === 'MillisBehindLatest') page.millisBehindLatest = reader.number()
     else if (name === 'ChildShards') page.childShards = readChildShards(reader)
     else reader.skip()
   }
   return page
+}
+
+function readRecords(reader: CborReader, plain: PlainRecords, records: EncodedRecord[]): void {
+  for (let more = reader.arrayLength(); reader.hasMore(more); more--) {
+    const record = plain.read(reader.offset)
+    if (record !== undefined) reader.moveTo(plain.end)
+    records.push(record ?? readRecord(reader))
+  }
 }
 
 function readRecord(reader: CborReader): EncodedRecord {

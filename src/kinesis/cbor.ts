@@ -211,6 +211,11 @@ export class CborReader {
     return this.#at
   }
 
+  /** Goes on behind items that somebody else read. */
+  moveTo(offset: number): void {
+    this.#at = offset
+  }
+
   get isAtEnd(): boolean {
     return this.#at === this.#buffer.length
   }
