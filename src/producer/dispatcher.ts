@@ -10,6 +10,14 @@ import { putErrorOf } from './put-outcome.ts'
 import { retryDelayMs } from './retry-delay.ts'
 import { sendBatch } from './send-batch.ts'
 
+/** Where records come from. */
+export interface RecordSource {
+  /** Hands over what waits outside, as far as there is room; called before each batch is taken. */
+  fill(): void
+  /** No record is held. */
+  onIdle(): void
+}
+
 /**
  * Brings the records that a producer holds to their outcomes, a batch at a time.
  *
@@ -22,11 +30,9 @@ export class Dispatcher {
   readonly #stream: string
   readonly #options: ResolvedProducerOptions
   readonly #limits: BatchLimits
-  /** There may be room again, or nothing left. */
-  readonly #onSettled: () => void
+  readonly #source: RecordSource
   readonly #lanes = new KeyLanes()
   readonly #sent = new Set<readonly PendingRecord[]>()
-  readonly #ampleCount: number
   #heldCount = 0
   #heldBytes = 0
   #mayLinger: boolean
@@ -36,13 +42,12 @@ export class Dispatcher {
   #lastAcceptedAtMs = Number.NEGATIVE_INFINITY
   #lastFailure: Failure | undefined
 
-  constructor(api: KinesisApi, stream: string, options: ResolvedProducerOptions, onSettled: () => void) {
+  constructor(api: KinesisApi, stream: string, options: ResolvedProducerOptions, source: RecordSource) {
     this.#api = api
     this.#stream = stream
     this.#options = options
-    this.#onSettled = onSettled
+    this.#source = source
     this.#mayLinger = options.lingerMs > 0
-    this.#ampleCount = options.requestsInFlight * options.batchRecords
     this.#limits = {
       records: options.batchRecords,
       bytes: options.batchBytes,
@@ -61,7 +66,8 @@ export class Dispatcher {
 
   /** So many wait already that more of them would only grow old. */
   get isAmple(): boolean {
-    return this.#lanes.waitingCount >= this.#ampleCount
+    const { batchRecords, requestsInFlight } = this.#options
+    return this.#lanes.readyCount >= 2 * batchRecords || this.#lanes.waitingCount >= requestsInFlight * batchRecords
   }
 
   add(record: PendingRecord): void {
@@ -118,6 +124,7 @@ export class Dispatcher {
     this.#planned?.cancel()
     this.#planned = undefined
     while (this.#sent.size < this.#options.requestsInFlight) {
+      this.#source.fill()
       const retriesOnly = this.#lanes.retryingCount >= retryBacklogRecords
       const batch = this.#lanes.takeBatch(this.#limits, retriesOnly)
       if (batch.length === 0) return
@@ -196,14 +203,13 @@ export class Dispatcher {
   }
 
   #goOn(): void {
-    if (this.#heldCount === 0) {
-      this.#stallTimer?.cancel()
-      this.#stallTimer = undefined
-      for (const timer of this.#restTimers) timer.cancel()
-      this.#restTimers.clear()
-    }
-    this.#onSettled()
     this.#dispatch()
+    if (this.#heldCount > 0) return
+    this.#stallTimer?.cancel()
+    this.#stallTimer = undefined
+    for (const timer of this.#restTimers) timer.cancel()
+    this.#restTimers.clear()
+    this.#source.onIdle()
   }
 
   #release(record: PendingRecord): void {

@@ -3,14 +3,15 @@ import { Fifo } from './fifo.ts'
 import type { PendingRecord } from './pending-record.ts'
 
 /**
- * A queue of waiting records. All records of a partition key stand in the same lane; keys with the same hash share one.
+ * The waiting records of one partition key.
  *
- *     idle    no record waits
  *     ready   its first record waits for the next batch
  *     busy    some of its records are in a request, or rest before they are sent again; the others wait behind them
+ *     gone    nothing of this key is left
  */
 export interface KeyLane {
-  state: 'idle' | 'ready' | 'busy'
+  readonly key: string
+  state: 'ready' | 'busy' | 'gone'
   first: PendingRecord | undefined
   last: PendingRecord | undefined
   recordCount: number
@@ -25,20 +26,26 @@ export interface BatchLimits {
 }
 
 /**
- * Waiting records, in lanes by partition key. A batch takes whole lanes, and a lane that gave records gives no more until
- * they are settled: so a key has one request in flight, its records never overtake one another between requests, and
- * batches are full nevertheless, because any lanes will do. Lanes take turns; those with a failed record come first.
+ * Waiting records, in one lane per partition key. A batch takes whole lanes, and a lane that gave records gives no more
+ * until they are settled: so a key has one request in flight, its records never overtake one another between requests,
+ * and batches are full nevertheless, because any lanes will do. Lanes take turns; those with a failed record come first.
  */
 export class KeyLanes {
-  readonly #lanes = new Array<KeyLane | undefined>(laneCount)
+  readonly #lanes = new Map<string, KeyLane>()
   readonly #ready = new Fifo<KeyLane>()
   readonly #again = new Fifo<KeyLane>()
   #waitingCount = 0
+  #readyCount = 0
   #retryingCount = 0
 
   /** Records that wait, for their first attempt or another. */
   get waitingCount(): number {
     return this.#waitingCount
+  }
+
+  /** Records among them that the next batches could take. */
+  get readyCount(): number {
+    return this.#readyCount
   }
 
   /** Records among them that were sent before. */
@@ -47,14 +54,11 @@ export class KeyLanes {
   }
 
   add(record: PendingRecord): void {
-    const place = hashOf(record.entry.partitionKey) % laneCount
-    let lane = this.#lanes[place]
+    const key = record.entry.partitionKey
+    let lane = this.#lanes.get(key)
     if (lane === undefined) {
-      lane = { state: 'idle', first: undefined, last: undefined, recordCount: 0, bytes: 0 }
-      this.#lanes[place] = lane
-    }
-    if (lane.state === 'idle') {
-      lane.state = 'ready'
+      lane = new Lane(key)
+      this.#lanes.set(key, lane)
       this.#ready.push(lane)
     }
     if (lane.last === undefined) lane.first = record
@@ -71,18 +75,18 @@ export class KeyLanes {
   takeBatch(limits: BatchLimits, retriesOnly: boolean): PendingRecord[] {
     const batch: PendingRecord[] = []
     let bytes = 0
-    for (;;) {
+    while (batch.length < limits.records) {
       const queue = this.#again.length > 0 ? this.#again : this.#ready
       const lane = queue.peek()
-      if (lane === undefined || (retriesOnly && queue === this.#ready)) return batch
-      if (batch.length > 0 && !limits.onePerKey && this.#shouldStayWhole(lane, limits, batch.length, bytes)) {
-        return batch
-      }
+      if (lane === undefined || (retriesOnly && queue === this.#ready)) break
+      if (batch.length > 0 && this.#shouldStayWhole(lane, limits, batch.length, bytes)) break
       const countBefore = batch.length
       for (let record = firstWaiting(lane); record !== undefined; record = firstWaiting(lane)) {
         const isFull = batch.length === limits.records || bytes + record.sentBytes > limits.bytes
         if (isFull && batch.length > 0) break
-        this.#unlinkFirst(lane, record)
+        lane.first = record.next
+        if (record.next === undefined) lane.last = undefined
+        record.next = undefined
         this.#count(lane, record, -1)
         record.state = 'sent'
         batch.push(record)
@@ -91,34 +95,30 @@ export class KeyLanes {
       }
       if (batch.length > countBefore) {
         lane.state = 'busy'
-        queue.shift()
-      } else if (lane.first === undefined) {
-        lane.state = 'idle'
-        queue.shift()
-      } else return batch
-      if (batch.length === limits.records || bytes >= limits.bytes) return batch
+        this.#readyCount -= lane.recordCount
+      } else if (lane.first === undefined) this.#drop(lane)
+      else break
+      queue.shift()
     }
+    return batch
   }
 
-  /** A batch's records are settled but for those of `again`: lanes without such go on, the others stay busy. */
+  /** A batch's records are settled but for those of `again`: lanes without such go on, the others rest. */
   settle(batch: readonly PendingRecord[], again: readonly PendingRecord[]): KeyLane[] {
     const resting = this.#putBack(again)
     let previous: KeyLane | undefined
-    for (const record of batch) {
-      const { lane } = record
+    for (const { lane } of batch) {
+      // A lane's records stand together in a batch.
       if (lane === previous || lane === undefined) continue
       previous = lane
-      if (resting.has(lane)) continue
-      this.#free(lane, this.#ready)
+      if (!resting.has(lane)) this.#free(lane, this.#ready)
     }
     return [...resting]
   }
 
   /** Lanes that rested after a failure may send again. */
   resume(lanes: readonly KeyLane[]): void {
-    for (const lane of lanes) {
-      this.#free(lane, this.#again)
-    }
+    for (const lane of lanes) this.#free(lane, this.#again)
   }
 
   /** A waiting record got its outcome without being sent (again). */
@@ -130,15 +130,14 @@ export class KeyLanes {
 
   /** All waiting records, those of a lane in their order. */
   *waiting(): Generator<PendingRecord> {
-    for (const lane of this.#lanes) if (lane !== undefined) yield* waitingIn(lane)
+    for (const lane of this.#lanes.values()) yield* waitingIn(lane)
   }
 
   /** Cutting a lane in two makes its rest wait for the first part's answer: worth it only while plenty is waiting. */
   #shouldStayWhole(lane: KeyLane, limits: BatchLimits, recordCount: number, bytes: number): boolean {
     const fits = recordCount + lane.recordCount <= limits.records && bytes + lane.bytes <= limits.bytes
-    return !fits && lane.recordCount <= limits.records && lane.bytes <= limits.bytes
-      ? this.#waitingCount < 2 * limits.records
-      : false
+    if (fits || limits.onePerKey || lane.recordCount > limits.records || lane.bytes > limits.bytes) return false
+    return this.#waitingCount < 2 * limits.records
   }
 
   /** Failed records return to the head of their lanes, in their order. */
@@ -157,38 +156,43 @@ export class KeyLanes {
     return resting
   }
 
-  #unlinkFirst(lane: KeyLane, record: PendingRecord): void {
-    lane.first = record.next
-    record.next = undefined
-    if (lane.first === undefined) lane.last = undefined
-  }
-
   #count(lane: KeyLane, record: PendingRecord, by: 1 | -1): void {
     lane.recordCount += by
     lane.bytes += by * record.sentBytes
     this.#waitingCount += by
+    if (lane.state === 'ready') this.#readyCount += by
     if (record.attemptCount > 0) this.#retryingCount += by
   }
 
   /** Nothing of the lane is under way any more. */
   #free(lane: KeyLane, queue: Fifo<KeyLane>): void {
     if (lane.state !== 'busy') return
-    lane.state = lane.first === undefined ? 'idle' : 'ready'
-    if (lane.state === 'ready') queue.push(lane)
+    if (lane.first === undefined) {
+      this.#drop(lane)
+      return
+    }
+    lane.state = 'ready'
+    this.#readyCount += lane.recordCount
+    queue.push(lane)
+  }
+
+  #drop(lane: KeyLane): void {
+    lane.state = 'gone'
+    this.#lanes.delete(lane.key)
   }
 }
 
-/**
- * So many that unlike keys seldom meet in one: those that do share a request at a time. A lane per key would cost more in
- * bookkeeping, for streams with a new key in every record, than encoding and sending together.
- */
-const laneCount = 1_024
+class Lane implements KeyLane {
+  readonly key: string
+  state: KeyLane['state'] = 'ready'
+  first: PendingRecord | undefined
+  last: PendingRecord | undefined
+  recordCount = 0
+  bytes = 0
 
-/** Spreads keys over lanes; FNV-1a over code units. */
-function hashOf(key: string): number {
-  let hash = 0x811c9dc5
-  for (let index = 0; index < key.length; index++) hash = Math.imul(hash ^ key.charCodeAt(index), 0x01000193)
-  return (hash ^ (hash >>> 15)) >>> 0
+  constructor(key: string) {
+    this.key = key
+  }
 }
 
 /** The first record of the lane that still waits; withdrawn ones before it are let go of. */

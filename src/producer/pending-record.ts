@@ -9,7 +9,7 @@ import type { KeyLane } from './key-lanes.ts'
  *                sent -> waiting            refused for now: it waits for its next attempt at the head of its lane
  *     waiting -> settled                    called off, or given up after its deadline
  */
-export interface PendingRecord {
+export class PendingRecord {
   readonly entry: PutEntry
   readonly call: PutCall
   /** Its place in the call. */
@@ -17,22 +17,33 @@ export interface PendingRecord {
   /** Data and key, as Kinesis counts them. */
   readonly sentBytes: number
   readonly admittedAtMs: number
-  state: 'waiting' | 'sent' | 'settled'
-  attemptCount: number
+  state: 'waiting' | 'sent' | 'settled' = 'waiting'
+  attemptCount = 0
   /** When the first attempt began, from which on its deadline counts. */
-  firstSentAtMs: number
-  mayHaveBeenWritten: boolean
+  firstSentAtMs = 0
+  mayHaveBeenWritten = false
   /** A record of its key that was put later was accepted before it. */
-  isOvertaken: boolean
+  isOvertaken = false
   /** Its caller wants no further attempt. */
-  isCalledOff: boolean
+  isCalledOff = false
   lane: KeyLane | undefined
   /** The record behind it in its lane. */
   next: PendingRecord | undefined
+
+  // A class rather than a literal: V8 moves literals that lived long once to its old space from birth, and most don't.
+  constructor(entry: PutEntry, call: PutCall, index: number, sentBytes: number, nowMs: number) {
+    this.entry = entry
+    this.call = call
+    this.index = index
+    this.sentBytes = sentBytes
+    this.admittedAtMs = nowMs
+  }
 }
 
 /** One `put` or `putMany`: where records come from and outcomes go to. */
 export interface PutCall {
+  /** Its records come as they are asked for, and are best asked for when they can be sent. */
+  readonly isDrawn: boolean
   /** The record to hand over next, the same one until it is taken; undefined when none is left. */
   peek(): PutEntry | undefined
   /** The record of the last `peek` was taken over; answers its place in the call. */
@@ -51,30 +62,6 @@ export interface PutFailure {
   code: string
   error: TritonError
   mayHaveBeenWritten: boolean
-}
-
-export function pendingRecord(
-  entry: PutEntry,
-  call: PutCall,
-  index: number,
-  sentBytes: number,
-  nowMs: number,
-): PendingRecord {
-  return {
-    entry,
-    call,
-    index,
-    sentBytes,
-    admittedAtMs: nowMs,
-    state: 'waiting',
-    attemptCount: 0,
-    firstSentAtMs: 0,
-    mayHaveBeenWritten: false,
-    isOvertaken: false,
-    isCalledOff: false,
-    lane: undefined,
-    next: undefined,
-  }
 }
 
 /** What a record takes beside its data and key, roughly. */

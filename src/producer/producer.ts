@@ -5,7 +5,7 @@ import { CallsBySignal } from './calls-by-signal.ts'
 import { checkEntry, sizeOfEntry, tooLargeError } from './check-entry.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { Fifo } from './fifo.ts'
-import { bookkeepingBytes, type PutCall, pendingRecord } from './pending-record.ts'
+import { bookkeepingBytes, PendingRecord, type PutCall } from './pending-record.ts'
 import { type ProducerOptions, type ResolvedProducerOptions, resolveProducerOptions } from './producer-options.ts'
 import { ManyPut, SinglePut } from './put-calls.ts'
 import type { PutOutcome, PutResult } from './put-outcome.ts'
@@ -42,7 +42,10 @@ export class Producer implements AsyncDisposable {
     this.#api = api
     this.#stream = stream
     this.#options = resolveProducerOptions(options)
-    this.#dispatcher = new Dispatcher(api, stream, this.#options, () => this.#goOn())
+    this.#dispatcher = new Dispatcher(api, stream, this.#options, {
+      fill: () => this.#fill(),
+      onIdle: () => this.#finishIfIdle(),
+    })
     this.#maxRecordBytes = this.#options.maxRecordBytes ?? defaultMaxRecordBytes
     this.#maxRecordIs = this.#options.maxRecordBytes === undefined ? 'assumed' : 'known'
   }
@@ -82,7 +85,7 @@ export class Producer implements AsyncDisposable {
     this.#closed ??= new Promise((resolve) => {
       this.#finishClosing = resolve
       this.#dispatcher.hurry()
-      this.#goOn()
+      this.#finishIfIdle()
     })
     return this.#closed
   }
@@ -134,21 +137,23 @@ export class Producer implements AsyncDisposable {
       const { heldCount, heldBytes, isAmple } = this.#dispatcher
       // A record larger than the whole buffer is let in when it is alone.
       const isRoom = heldBytes + sentBytes + bookkeepingBytes <= this.#options.bufferBytes || heldCount === 0
-      if (!isRoom || isAmple) return 'full'
-      this.#dispatcher.add(pendingRecord(entry, call, call.take(), sentBytes, nowMs))
+      if (!isRoom || (isAmple && call.isDrawn)) return 'full'
+      this.#dispatcher.add(new PendingRecord(entry, call, call.take(), sentBytes, nowMs))
     }
     return 'share'
   }
 
   /** Lets waiting calls hand over as much as there is room for, a batch's worth each in turn. */
-  #goOn(): void {
+  #fill(): void {
     for (let call = this.#line.peek(); call !== undefined; call = this.#line.peek()) {
       const outcome = this.#admit(call, this.#options.batchRecords)
-      if (outcome === 'full') break
+      if (outcome === 'full') return
       this.#line.shift()
       if (outcome === 'share') this.#line.push(call)
     }
-    this.#dispatcher.start()
+  }
+
+  #finishIfIdle(): void {
     if (this.#line.length === 0 && this.#dispatcher.heldCount === 0) this.#finishClosing?.()
   }
 
@@ -159,7 +164,9 @@ export class Producer implements AsyncDisposable {
     const learn = (maxRecordBytes: number) => {
       this.#maxRecordBytes = maxRecordBytes
       this.#maxRecordIs = 'known'
-      this.#goOn()
+      this.#fill()
+      this.#dispatcher.start()
+      this.#finishIfIdle()
     }
     this.#api.describeStreamSummary(this.#stream).then(
       (summary) => learn(summary.maxRecordBytes),
