@@ -21,10 +21,15 @@ export function python2FloatText(value: number): string {
   if (Number.isNaN(value)) return 'nan'
   if (!Number.isFinite(value)) return value > 0 ? 'inf' : '-inf'
   if (value === 0) return Object.is(value, -0) ? '-0.0' : '0.0'
-  // Of two candidates equally near, C takes the one with the even last digit and JavaScript the larger one.
-  const [, even, exponent] = /^(-?\d\.\d{10}[02468])50+(e.+)$/.exec(value.toExponential(60)) ?? []
-  return layOut(even === undefined ? value.toExponential(11) : `${even}${exponent}`, 11)
+  const [, even = '', exponentText = ''] = halfway.exec(value.toExponential(60)) ?? []
+  if (even === '') return layOut(value.toExponential(11).replace(trailingZeros, ''), 11)
+  // C's dtoa strips no zeros where it rounds a halfway integer down.
+  return layOut((Number.isInteger(value) ? even : even.replace(/\.?0+$/, '')) + exponentText, 11)
 }
+
+/** Halfway between two candidates C takes the one with the even last digit, JavaScript the larger: the even one is less. */
+const halfway = /^(-?\d\.\d{10}[02468])50+(e.+)$/
+const trailingZeros = /\.?0+(?=e)/
 
 /** Python 2.7's `repr(float)`, as it stands inside the text of a list or dict. */
 export function pythonFloatRepr(value: number): string {
@@ -36,7 +41,7 @@ function layOut(exponential: string, firstExponent: number): string {
   const [mantissa = '', exponentText = ''] = exponential.split('e')
   const exponent = Number(exponentText)
   const sign = mantissa.startsWith('-') ? '-' : ''
-  const digits = mantissa.replace(/[-.]/g, '').replace(/0+$/, '') || '0'
+  const digits = mantissa.replace(/[-.]/g, '')
   if (exponent < -4 || exponent >= firstExponent) {
     const fraction = digits.length > 1 ? `.${digits.slice(1)}` : ''
     const width = String(Math.abs(exponent)).padStart(2, '0')

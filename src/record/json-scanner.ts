@@ -59,15 +59,15 @@ export class JsonScanner {
     const start = this.position
     if (this.text[this.position] === '-') this.position++
     if (this.text[this.position] === '0') this.position++
-    else this.#passDigits()
+    else this.#passDigits(this.position === start ? 'a value' : 'a digit')
     if (this.text[this.position] === '.') {
       this.position++
-      this.#passDigits()
+      this.#passDigits('a digit')
     }
     if (this.text[this.position] === 'e' || this.text[this.position] === 'E') {
       this.position++
       if (this.text[this.position] === '+' || this.text[this.position] === '-') this.position++
-      this.#passDigits()
+      this.#passDigits('a digit')
     }
     return this.text.slice(start, this.position)
   }
@@ -100,10 +100,10 @@ export class JsonScanner {
     this.position += isUnicode ? 5 : 1
   }
 
-  #passDigits(): void {
+  #passDigits(wanted: string): void {
     const start = this.position
     while (isDigit(this.text.charCodeAt(this.position))) this.position++
-    if (this.position === start) throw this.unexpected(start === 0 ? 'a value' : 'a digit')
+    if (this.position === start) throw this.unexpected(wanted)
   }
 }
 
