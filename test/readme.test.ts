@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { promisify } from 'node:util'
+import { type LocalEngine, startLocalEngine } from '../src/local/index.ts'
+
+const root = resolve(import.meta.dirname, '..')
+const examples = join(root, 'examples')
+
+describe('the README', () => {
+  const readme = readFileSync(join(root, 'README.md'), 'utf8')
+  let engine: LocalEngine
+  let directory: string
+
+  before(async () => {
+    directory = mkdtempSync(join(tmpdir(), 'triton-readme-'))
+    engine = await startLocalEngine({ streams: [{ name: 'orders_v2', shardCount: 2 }], createStreamMs: 0 })
+  })
+  after(async () => {
+    await engine.close()
+    rmSync(directory, { recursive: true })
+  })
+
+  // In the order in which a reader meets them: what one puts, the next reads.
+  const shown = [...readme.matchAll(/<!-- (examples\/[\w-]+\.ts) -->\n```ts\n(.*?)```/gs)]
+
+  test('shows every example', () => {
+    const files = readdirSync(examples).filter((file) => file.endsWith('.ts'))
+    assert.deepEqual(shown.map(([, path]) => path).sort(), files.map((file) => `examples/${file}`).sort())
+    const blocks = readme.match(/```ts\n/g)?.length
+    assert.equal(blocks, shown.length, 'a block of TypeScript that is no example')
+  })
+
+  for (const [, path = '', block = ''] of shown) {
+    test(`shows ${path} as it is, and it runs`, async () => {
+      assert.equal(block, readFileSync(join(root, path), 'utf8'))
+      const { stdout, stderr } = await promisify(execFile)(process.execPath, ['--import', 'tsx', join(root, path)], {
+        cwd: root,
+        timeout: 30_000,
+        env: {
+          PATH: process.env['PATH'],
+          HOME: directory,
+          AWS_ENDPOINT_URL_KINESIS: engine.endpoint,
+          AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true',
+          TRITON_CONFIG: join(examples, 'triton.yaml'),
+          TRITON_DB: `sqlite://${join(directory, 'checkpoints.db')}`,
+          TRITON_CLIENT_NAME: 'readme',
+        },
+      })
+      assert.equal(stderr, '')
+      assert.notEqual(stdout, '')
+    })
+  }
+})
