@@ -115,6 +115,7 @@ async function scan(disk: Disk, segment: Segment, index: JournalIndex | undefine
   let doubtful: { offset: number; head: Buffer }[] = []
   let goodEnd = headerBytes
   let doubtfulEnd = headerBytes
+  let goodChecksum = 0
   let lastChecksum = 0
   let isSealed = false
   const cursor = new SegmentCursor(segment, disk, headerBytes, (offset, bytes) => gaps.push([offset, bytes]))
@@ -139,6 +140,7 @@ async function scan(disk: Disk, segment: Segment, index: JournalIndex | undefine
       for (const frame of doubtful) index?.added({ segment: place.segment, offset: frame.offset }, frame.head)
       doubtful = []
       goodEnd = doubtfulEnd
+      goodChecksum = lastChecksum
     }
   } finally {
     cursor.close()
@@ -150,7 +152,7 @@ async function scan(disk: Disk, segment: Segment, index: JournalIndex | undefine
   for (const [offset, bytes] of gaps) if (offset < goodEnd) segment.skip(offset, bytes)
   segment.endOffset = goodEnd
   if (!isSealed && goodEnd < segment.fileBytes) await cut(disk, segment, goodEnd)
-  return { segment, isSealed, lastChecksum }
+  return { segment, isSealed, lastChecksum: goodChecksum }
 }
 
 async function isWhole(cursor: SegmentCursor): Promise<boolean> {

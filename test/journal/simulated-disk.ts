@@ -84,15 +84,17 @@ export class SimulatedDisk implements Disk {
 
   /**
    * The disk as another process finds it when the power goes now: of what was not synced, each file keeps a beginning of
-   * any length, and unsynced names may be gone.
+   * any length, sometimes with zeros where the rest was; and unsynced names may be gone.
    */
   afterPowerLoss(): SimulatedDisk {
     const survivor = new SimulatedDisk(this.#random)
     for (const [path, content] of new Map([...this.#durableNames, ...this.#files])) {
       if (!this.#durableNames.has(path) && this.#random.next() < 0.5) continue
       const syncedBytes = content.synced.length
-      const keptBytes = syncedBytes + randomInteger(this.#random, Math.max(0, content.bytes.length - syncedBytes) + 1)
-      survivor.put(path, Buffer.concat([content.synced, content.bytes.subarray(syncedBytes, keptBytes)]))
+      const unsyncedBytes = Math.max(0, content.bytes.length - syncedBytes)
+      const kept = content.bytes.subarray(syncedBytes, syncedBytes + randomInteger(this.#random, unsyncedBytes + 1))
+      const zeros = Buffer.alloc(this.#random.next() < 0.3 ? unsyncedBytes - kept.length : 0)
+      survivor.put(path, Buffer.concat([content.synced, kept, zeros]))
     }
     return survivor
   }
