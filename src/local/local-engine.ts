@@ -2,20 +2,26 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Clock, systemClock } from '../clock.ts'
 import { report } from '../diagnostics.ts'
+import { ConfigError } from '../errors.ts'
+import { type Disk, systemDisk } from '../journal/disk.ts'
+import { ApiError } from './api-error.ts'
 import type { EngineCore } from './engine-core.ts'
 import { type FaultRule, Faults } from './faults.ts'
 import { openJournalStreamLog } from './journal-stream-log.ts'
 import { createMemoryStreamLog } from './memory-stream-log.ts'
+import { createStream } from './operations/create-stream.ts'
 import { operations } from './operations/operations.ts'
 import { PageTokens } from './page-tokens.ts'
+import { checkConstraints } from './shapes/find-violations.ts'
 import { withLegacyLimits } from './shapes/shape.ts'
 import { ShardIterators } from './shard-iterators.ts'
 import { Signer } from './signer.ts'
 import { createMemoryStateStore } from './state/memory-state-store.ts'
 import { openSqliteStateStore } from './state/sqlite-state-store.ts'
+import type { StateStore } from './state/state-store.ts'
 import { type RecordPlace, Streams } from './state/streams.ts'
-import { requestAnswerer } from './wire/answer-request.ts'
-import { listenOnOnePort } from './wire/one-port-server.ts'
+import { requestAnswerer, type ServedOperation } from './wire/answer-request.ts'
+import { listenOnOnePort, type OnePortServer } from './wire/one-port-server.ts'
 
 export interface LocalEngineOptions {
   /** 0 takes a free one. @default 0 */
@@ -51,6 +57,8 @@ export interface LocalEngineOptions {
   faultSeed?: number
   /** @default systemClock */
   clock?: Clock
+  /** Holds the records, not the state; tests pass one that is full. @default systemDisk */
+  disk?: Disk
 }
 
 export interface LocalEngine {
@@ -80,19 +88,60 @@ const defaults = {
   faults: [],
   faultSeed: 1,
   clock: systemClock,
+  disk: systemDisk,
 } satisfies Required<LocalEngineOptions>
 
 /** Starts a Kinesis of your own: any AWS SDK works against its `endpoint`, with any credentials. */
 export async function startLocalEngine(options: LocalEngineOptions = {}): Promise<LocalEngine> {
   const settings: Required<LocalEngineOptions> = { ...defaults, ...options }
-  const { clock, dataDir } = settings
-  const isInMemory = dataDir === 'memory'
-  const store = isInMemory ? createMemoryStateStore() : await openSqliteStateStore(dataDir, settings.sync)
-  const streams = new Streams(store, isInMemory ? memoryPlace : diskPlace(settings), clock)
+  const isInMemory = settings.dataDir === 'memory'
+  const store = isInMemory ? createMemoryStateStore() : await openSqliteStateStore(settings.dataDir, settings.sync)
+  try {
+    return await startWith(store, settings)
+  } catch (error) {
+    store.close()
+    throw error
+  }
+}
+
+async function startWith(store: StateStore, settings: Required<LocalEngineOptions>): Promise<LocalEngine> {
+  const { clock, dataDir, host, port } = settings
+  const streams = new Streams(store, dataDir === 'memory' ? memoryPlace : diskPlace(settings), clock)
+  const closing = new AbortController()
+  const core = coreOf(settings, store, streams, closing.signal)
+  try {
+    core.faults.set(settings.faults, settings.faultSeed)
+    createStreams(core, settings.streams)
+    const server = await listenOnOnePort({ host, port, answer: requestAnswerer(core, servedOperations(settings)) })
+    const endpoint = endpointOf(server)
+    report({ type: 'engine-listening', endpoint, dataDir })
+    let closed: Promise<void> | undefined
+    const close = () => {
+      closing.abort()
+      closed ??= server.close().then(async () => {
+        await streams.close()
+        store.close()
+      })
+      return closed
+    }
+    const setFaults = (rules: readonly FaultRule[], seed = 1) => core.faults.set(rules, seed)
+    return { endpoint, port: server.port, setFaults, close, [Symbol.asyncDispose]: close }
+  } catch (error) {
+    await streams.close()
+    throw error
+  }
+}
+
+function coreOf(
+  settings: Required<LocalEngineOptions>,
+  store: StateStore,
+  streams: Streams,
+  closing: AbortSignal,
+): EngineCore {
+  const { clock } = settings
   const signer = new Signer(store.secret)
   const faults = new Faults(clock)
-  const closing = new AbortController()
-  const core: EngineCore = {
+  return {
     account: settings.accountId,
     region: settings.region,
     shardLimit: settings.shardLimit,
@@ -106,48 +155,39 @@ export async function startLocalEngine(options: LocalEngineOptions = {}): Promis
     tokens: new PageTokens(signer, clock),
     faults,
     refusals: faults,
-    closing: closing.signal,
-  }
-  const served = new Map(
-    [...operations].map(([name, operation]) => {
-      const input = settings.legacyLimits ? withLegacyLimits(operation.input) : operation.input
-      return [name, { name, operation, input }] as const
-    }),
-  )
-  const giveBack = async () => {
-    await streams.close()
-    store.close()
-  }
-  try {
-    faults.set(settings.faults, settings.faultSeed)
-    createStreams(core, settings.streams)
-    const server = await listenOnOnePort({
-      host: settings.host,
-      port: settings.port,
-      answer: requestAnswerer(core, served),
-    })
-    const endpoint = `http://${server.host.includes(':') ? `[${server.host}]` : server.host}:${server.port}`
-    report({ type: 'engine-listening', endpoint, dataDir })
-    let closed: Promise<void> | undefined
-    const close = () => {
-      closing.abort()
-      closed ??= server.close().then(giveBack)
-      return closed
-    }
-    const setFaults = (rules: readonly FaultRule[], seed = 1) => faults.set(rules, seed)
-    return { endpoint, port: server.port, setFaults, close, [Symbol.asyncDispose]: close }
-  } catch (error) {
-    await giveBack()
-    throw error
+    closing,
   }
 }
 
+function servedOperations({ legacyLimits }: Required<LocalEngineOptions>): Map<string, ServedOperation> {
+  return new Map(
+    [...operations].map(([name, operation]) => {
+      const input = legacyLimits ? withLegacyLimits(operation.input) : operation.input
+      return [name, { name, operation, input }]
+    }),
+  )
+}
+
+/** An engine that listens on all addresses is reached on the loopback one. */
+function endpointOf({ host, port }: OnePortServer): string {
+  const reached = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
+  return `http://${reached.includes(':') ? `[${reached}]` : reached}:${port}`
+}
+
 function createStreams(core: EngineCore, wanted: Required<LocalEngineOptions>['streams']): void {
-  const create = operations.get('CreateStream')
   const immediately = { ...core, createStreamMs: 0 }
   for (const { name, shardCount } of wanted) {
     if (core.streams.get(name) !== undefined) continue
-    create?.run(immediately, { StreamName: name, ShardCount: shardCount } as never, 'json')
+    const input = { StreamName: name, ShardCount: shardCount }
+    try {
+      checkConstraints(createStream.input, input)
+      createStream.run(immediately, input as never, 'json')
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error
+      throw new ConfigError(`cannot create the stream '${name}' with ${shardCount} shards: ${error.message}`, {
+        cause: error,
+      })
+    }
   }
 }
 
@@ -156,10 +196,10 @@ const memoryPlace: RecordPlace = {
   remove: async () => undefined,
 }
 
-function diskPlace({ dataDir, sync, clock }: Required<LocalEngineOptions>): RecordPlace {
+function diskPlace({ dataDir, sync, clock, disk }: Required<LocalEngineOptions>): RecordPlace {
   const directoryOf = (serial: number) => join(dataDir, 'streams', String(serial))
   return {
-    open: (serial) => openJournalStreamLog({ dir: directoryOf(serial), sync, clock }),
+    open: (serial) => openJournalStreamLog({ dir: directoryOf(serial), sync, clock, disk }),
     remove: (serial) => rm(directoryOf(serial), { recursive: true, force: true }),
   }
 }

@@ -27,7 +27,7 @@ export async function openSqliteStateStore(
     const lock = lockDirectory(Sqlite, dataDir)
     try {
       const database = new Sqlite(join(dataDir, 'state.db'))
-      prepareDatabase(database, sync)
+      prepareDatabase(database, dataDir, sync)
       return new SqliteStateStore(database, lock, attempt)
     } catch (error) {
       lock.release()
@@ -138,12 +138,14 @@ class SqliteStateStore implements StateStore {
   }
 }
 
-function prepareDatabase(database: Database.Database, sync: 'always' | 'interval' | 'never'): void {
+function prepareDatabase(database: Database.Database, dataDir: string, sync: 'always' | 'interval' | 'never'): void {
   database.pragma('journal_mode = WAL')
   database.pragma(`synchronous = ${{ always: 'FULL', interval: 'NORMAL', never: 'OFF' }[sync]}`)
   const [{ user_version: version }] = database.pragma('user_version') as [{ user_version: number }]
   if (version > formatVersion)
-    throw new Error(`it was written by a newer Triton (format ${version}, this one knows ${formatVersion})`)
+    throw new StorageError(
+      `cannot open the data directory ${dataDir}: it was written by a newer Triton (format ${version}; this one knows ${formatVersion}). Use that version, or another directory.`,
+    )
   if (version === 0)
     database.exec(`
       BEGIN;
