@@ -6,6 +6,7 @@ import { isOpen, type Shard, shardIdOf, shardIndexOf } from '../kinesis/shard.ts
 import { patientCall } from '../stream/patient-call.ts'
 import { type PlaceFlags, placeOf } from './flags.ts'
 import { logDiagnostics } from './log-diagnostics.ts'
+import { tell } from './tell.ts'
 
 /** One stream, for the commands that look at it and change it. */
 export interface StreamAdmin {
@@ -80,10 +81,6 @@ export async function waitUntilGone(admin: StreamAdmin): Promise<void> {
     if (systemClock.monotonic() > deadlineMs) throw notInTime(admin, status)
     await sleep(systemClock, delayMs)
   }
-}
-
-export function tell(message: string): void {
-  process.stderr.write(`${message}\n`)
 }
 
 export function tellActive({ name, openShardCount }: StreamSummary): void {

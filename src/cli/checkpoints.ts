@@ -19,7 +19,7 @@ export async function withCheckpoints<T>(
   }
   const stopLog = logDiagnostics(flags.verbose)
   try {
-    await using store = openCheckpointStore(address)
+    await using store = openCheckpointStore(address, { retryMs: patienceMs })
     return await act(store)
   } finally {
     stopLog()
@@ -39,3 +39,6 @@ export function checkpointTargetFrom(flags: CheckpointFlags): CheckpointTarget {
 export function clientFrom(flags: CheckpointFlags): string | undefined {
   return flags.clientName || process.env['TRITON_CLIENT_NAME'] || process.env['TRITON_CLIENT'] || undefined
 }
+
+/** How long a command waits for its database, in milliseconds; a reader in the middle of a stream has more patience. */
+const patienceMs = 3_000

@@ -3,14 +3,14 @@ import type { StreamDefinition } from '../config.ts'
 import { iterate } from '../consumer/iterate.ts'
 import type { StreamIterator } from '../consumer/stream-iterator.ts'
 import { createAwsKinesisApi } from '../kinesis/aws-kinesis-api.ts'
-import { tell } from './admin.ts'
 import { checkpointTargetFrom } from './checkpoints.ts'
 import type { GetFlags } from './commands/get.ts'
 import { onInterrupt } from './interrupt.ts'
 import { logDiagnostics } from './log-diagnostics.ts'
-import { Output } from './output.ts'
+import { standardOutput } from './output.ts'
 import { Progress } from './progress.ts'
 import { type RecordLines, recordLines } from './record-lines.ts'
+import { tell } from './tell.ts'
 
 /** Prints records until there are no more, Ctrl-C, or nobody reads what is printed. */
 export async function getRecords(definition: StreamDefinition, flags: GetFlags): Promise<void> {
@@ -42,14 +42,23 @@ export async function getRecords(definition: StreamDefinition, flags: GetFlags):
 }
 
 async function printAll(records: StreamIterator<string>, lines: RecordLines, keepsCheckpoints: boolean): Promise<void> {
-  const output = new Output()
+  const output = standardOutput()
   // On one terminal the two would write over one another.
   const progress = process.stdout.isTTY ? undefined : new Progress('printed')
-  let isPrinting = false
   let undecodableCount = 0
+  let isPrinting = false
+  let isSaving = false
   // Never ahead of what has left: whatever was handed out has been printed, and who reads it has taken it.
   const saveWhenIdle = () => {
-    if (!isPrinting && output.isSettled) void records.checkpoint().catch(() => undefined)
+    if (isPrinting || isSaving || !output.isSettled) return
+    isSaving = true
+    // A failure here was reported, and is tried again; the last save tells it.
+    records
+      .checkpoint()
+      .catch(() => undefined)
+      .finally(() => {
+        isSaving = false
+      })
   }
   const timer = keepsCheckpoints ? setInterval(saveWhenIdle, checkpointEveryMs) : undefined
   let savedMs = systemClock.monotonic()

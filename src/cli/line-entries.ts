@@ -3,7 +3,7 @@ import { type Clock, systemClock } from '../clock.ts'
 import type { StreamDefinition } from '../config.ts'
 import { RecordError } from '../errors.ts'
 import type { PutEntry } from '../kinesis/kinesis-api.ts'
-import { checkPartitionKey, partitionKeyOf } from '../record/partition-key.ts'
+import { checkPartitionKey, partitionKeyOf, partitionKeyOfBytes } from '../record/partition-key.ts'
 import { recordCodec } from '../record/record-codec.ts'
 import { UsageError } from './exit-code.ts'
 import { jsonForm } from './json-form.ts'
@@ -57,6 +57,8 @@ function jsonEncoder(definition: StreamDefinition, { format, partitionKey }: Lin
     if (!isUtf8(line)) throw new RecordError('the line is not UTF-8')
     const data = form.toBytes(line.toString())
     if (partitionKey !== undefined) return { data, partitionKey }
+    if (definition.format === 'msgpack')
+      return { data, partitionKey: partitionKeyOfBytes(data, field, partitionKeyText) }
     const { data: value, error } = codec.decode(data)
     if (error) throw error
     return { data, partitionKey: partitionKeyOf(value, field, partitionKeyText) }

@@ -15,7 +15,7 @@ export class Output {
   private isFlushPlanned = false
   private failure: Error | undefined
 
-  constructor(stream: Writable = process.stdout, pieceBytes = 64 * 1024) {
+  constructor(stream: Writable, pieceBytes = 64 * 1024) {
     this.stream = stream
     this.pieceBytes = pieceBytes
     stream.on('error', (error) => {
@@ -67,9 +67,17 @@ export class Output {
 
 const settled = Symbol('settled')
 
+let standard: Output | undefined
+
+/** The one on stdout. */
+export function standardOutput(): Output {
+  standard ??= new Output(process.stdout)
+  return standard
+}
+
 /** Prints a command's whole output. */
 export async function print(text: string): Promise<void> {
-  const output = new Output()
+  const output = standardOutput()
   await output.write(text)
   await output.settle()
 }

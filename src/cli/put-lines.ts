@@ -4,7 +4,6 @@ import { createAwsKinesisApi } from '../kinesis/aws-kinesis-api.ts'
 import type { KinesisApi, PutEntry } from '../kinesis/kinesis-api.ts'
 import { Producer } from '../producer/producer.ts'
 import { patientCall } from '../stream/patient-call.ts'
-import { tell } from './admin.ts'
 import { FailedError } from './exit-code.ts'
 import type { StreamFlags } from './flags.ts'
 import { onInterrupt } from './interrupt.ts'
@@ -12,6 +11,7 @@ import { type LineEncoder, type LineOptions, lineEncoder } from './line-entries.
 import { type Line, readLines } from './lines.ts'
 import { logDiagnostics } from './log-diagnostics.ts'
 import { Progress, withCommas } from './progress.ts'
+import { tell } from './tell.ts'
 
 /**
  * Puts every line of stdin. A line that is no record is told with its number and the others go on; when the stream

@@ -45,17 +45,17 @@ function isPassing({ retryClass }: KinesisCallError): boolean {
 }
 
 function failureOf(what: string, cause: KinesisCallError): Error {
-  const told = `can't ${what}: ${cause.message}`
+  const told = `can't ${what}: ${cause.message.replace(/\.$/, '')}`
   switch (cause.retryClass) {
     case 'not-found':
       return new NotFoundError(
-        `${told} Are name, region and endpoint right? \`triton stream list\` shows what there is`,
+        `${told}. Are name, region and endpoint right? \`triton stream list\` shows what there is.`,
         {
           cause,
         },
       )
     case 'throttled':
-      return new ThrottledError(`${told}. Try again later`, { cause })
+      return new ThrottledError(`${told}. Try again later.`, { cause })
     case 'transient':
       return new UnavailableError(`${told}. Is Kinesis, or the engine at the endpoint, running and reachable?`, {
         cause,

@@ -1,11 +1,17 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 
 const root = resolve(import.meta.dirname, '../..')
-const main = join(root, 'src/cli/main.ts')
+/**
+ * What follows `node` on the program's command line: what users run, when it is built and nothing was changed since (it
+ * starts in a third of the time), else the sources.
+ */
+export const programWords = isBuildFresh()
+  ? [join(root, 'bin/triton.js')]
+  : ['--import', 'tsx', join(root, 'src/cli/main.ts')]
 const many = join(import.meta.dirname, 'cli-many.ts')
 
 export interface CliResult {
@@ -49,7 +55,7 @@ export class CliPlace implements Disposable {
   /** Starts the program; its stdin stays open. */
   start(args: readonly string[], { env }: CliOptions = {}): RunningCli {
     return new RunningCli(
-      spawn(process.execPath, ['--import', 'tsx', main, ...args], {
+      spawn(process.execPath, [...programWords, ...args], {
         cwd: root,
         env: { ...this.env, ...env },
         stdio: 'pipe',
@@ -112,4 +118,11 @@ export class RunningCli {
   #tell(): void {
     for (const tell of this.#news.splice(0)) tell()
   }
+}
+
+function isBuildFresh(): boolean {
+  const built = statSync(join(root, 'dist/cli/main.js'), { throwIfNoEntry: false })
+  if (!built) return false
+  const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
+  return sources.every((file) => statSync(join(root, 'src', file)).mtimeMs < built.mtimeMs)
 }

@@ -1,11 +1,11 @@
 import { resolve } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type FaultRule, type LocalEngine, type LocalEngineOptions, startLocalEngine } from '../../local/index.ts'
-import { tell } from '../admin.ts'
 import { addVerboseFlag, wholeNumber } from '../flags.ts'
 import { onInterrupt } from '../interrupt.ts'
 import { logDiagnostics } from '../log-diagnostics.ts'
 import { print } from '../output.ts'
+import { tell } from '../tell.ts'
 
 interface LocalFlags {
   port: number

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
-import { tell } from '../../admin.ts'
 import { withCheckpoints } from '../../checkpoints.ts'
 import { addVerboseFlag } from '../../flags.ts'
+import { tell } from '../../tell.ts'
 
 interface InitFlags {
   checkpointDb?: string

@@ -1,6 +1,5 @@
 import type { Command } from 'commander'
 import { shardIdOf } from '../../../kinesis/shard.ts'
-import { tell } from '../../admin.ts'
 import { clientFrom, withCheckpoints } from '../../checkpoints.ts'
 import { confirm } from '../../confirm.ts'
 import { UsageError } from '../../exit-code.ts'
@@ -13,6 +12,7 @@ import {
   streamHelp,
   wholeNumbers,
 } from '../../flags.ts'
+import { tell } from '../../tell.ts'
 
 interface ResetFlags extends CheckpointFlags, PlaceFlags {
   stream: string

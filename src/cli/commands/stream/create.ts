@@ -1,7 +1,8 @@
 import type { Command } from 'commander'
 import { patientCall } from '../../../stream/patient-call.ts'
-import { administer, tell, tellActive, waitUntilActive } from '../../admin.ts'
+import { administer, tellActive, waitUntilActive } from '../../admin.ts'
 import { addPlaceFlags, type PlaceFlags, streamHelp, wholeNumber } from '../../flags.ts'
+import { tell } from '../../tell.ts'
 
 interface CreateFlags extends PlaceFlags {
   stream: string

@@ -1,8 +1,9 @@
 import type { Command } from 'commander'
 import { patientCall } from '../../../stream/patient-call.ts'
-import { administer, summaryOf, tell, waitUntilGone } from '../../admin.ts'
+import { administer, summaryOf, waitUntilGone } from '../../admin.ts'
 import { confirm } from '../../confirm.ts'
 import { addPlaceFlags, type PlaceFlags, streamHelp } from '../../flags.ts'
+import { tell } from '../../tell.ts'
 
 interface DeleteFlags extends PlaceFlags {
   stream: string
