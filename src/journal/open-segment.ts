@@ -136,7 +136,7 @@ async function scan(disk: Disk, segment: Segment, index: JournalIndex | undefine
       const head = Buffer.from(cursor.head)
       doubtful.push({ offset: cursor.offset, head })
       doubtfulEnd = cursor.nextOffset
-      if (!(await isWhole(cursor))) continue
+      if ((await cursor.parts()) === undefined) continue
       for (const frame of doubtful) index?.added({ segment: place.segment, offset: frame.offset }, frame.head)
       doubtful = []
       goodEnd = doubtfulEnd
@@ -153,11 +153,6 @@ async function scan(disk: Disk, segment: Segment, index: JournalIndex | undefine
   segment.endOffset = goodEnd
   if (!isSealed && goodEnd < segment.fileBytes) await cut(disk, segment, goodEnd)
   return { segment, isSealed, lastChecksum: goodChecksum }
-}
-
-async function isWhole(cursor: SegmentCursor): Promise<boolean> {
-  for (let part = 0; part < cursor.partCount; part++) if ((await cursor.part(part)) === undefined) return false
-  return true
 }
 
 /**

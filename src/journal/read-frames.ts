@@ -18,13 +18,8 @@ export async function* readFrames(cursor: SegmentCursor, segment: number): Async
         if (await cursor.load()) continue
         return
       }
-      if (!(await cursor.loadFrame())) continue
-      const parts: Buffer[] = []
-      for (let index = 0; index < cursor.partCount; index++) {
-        const part = cursor.heldPart(index)
-        if (part !== undefined) parts.push(part)
-      }
-      if (parts.length < cursor.partCount) continue
+      const parts = await cursor.parts()
+      if (parts === undefined) continue
       const place = { segment, offset: cursor.offset }
       yield { place, next: { segment, offset: cursor.nextOffset }, head: cursor.head, parts }
     }

@@ -18,10 +18,10 @@ import {
  *
  *     for (;;) {
  *       if (!cursor.next()) { if (await cursor.load()) continue; else break }
- *       ... cursor.head, await cursor.part(0) ...
+ *       ... cursor.head, await cursor.parts() ...
  *     }
  *
- * Whatever the cursor hands out is a view that the next `load` or `part` makes invalid.
+ * Whatever the cursor hands out is a view that the next `load`, `loadFrame` or `parts` makes invalid.
  *
  * A frame that is not as it was written is never handed out: the cursor looks for the next frame that proves itself,
  * tells of the gap, and goes on there.
@@ -63,10 +63,6 @@ export class SegmentCursor {
   /** Where the frame after the current one begins. */
   get nextOffset(): number {
     return this.#nextOffset
-  }
-
-  get partCount(): number {
-    return this.#claim.partCount
   }
 
   get kind(): number {
@@ -140,12 +136,7 @@ export class SegmentCursor {
 
   /** The part, or undefined when it is not as it was written; that was told then. Only while `holds(index)`. */
   heldPart(index: number): Buffer | undefined {
-    const start = this.#partStart(index)
-    const part = this.#bytes.subarray(start, start + this.#partBytes(index))
-    const checksum = this.#bytes.readUInt32LE(this.#start + frameHeaderBytes + index * partEntryBytes + 4)
-    if (crc32(part) === checksum) return part
-    this.#onGap(this.#base + start, part.length)
-    return undefined
+    return this.#checkedPart(index, this.#partStart(index))
   }
 
   /** Makes sure that all parts of the current frame are held; false when they can't be had any more. */
@@ -157,13 +148,20 @@ export class SegmentCursor {
     return hasEnough
   }
 
-  /** The part, fetched when need be; undefined when it is not as it was written, or its segment was trimmed meanwhile. */
-  async part(index: number): Promise<Buffer | undefined> {
-    if (!this.holds(index) && !(await this.loadFrame())) return undefined
-    return this.heldPart(index)
+  /** All parts, or undefined when one is not as it was written, or they can't be had any more. */
+  async parts(): Promise<Buffer[] | undefined> {
+    if (!(await this.loadFrame())) return undefined
+    const parts: Buffer[] = []
+    let start = this.#start + this.#claim.bodyStart
+    for (let index = 0; index < this.#claim.partCount; index++) {
+      const part = this.#checkedPart(index, start)
+      if (part !== undefined) parts.push(part)
+      start += this.#partBytes(index)
+    }
+    return parts.length === this.#claim.partCount ? parts : undefined
   }
 
-  /** Not while a `load` or `part` is on its way. */
+  /** Not while a `load`, `loadFrame` or `parts` is on its way. */
   close(): void {
     this.#file?.close()
     this.#file = undefined
@@ -254,6 +252,14 @@ export class SegmentCursor {
     } catch (cause) {
       throw storageError('read', this.#segment.path, cause)
     }
+  }
+
+  #checkedPart(index: number, start: number): Buffer | undefined {
+    const part = this.#bytes.subarray(start, start + this.#partBytes(index))
+    const checksum = this.#bytes.readUInt32LE(this.#start + frameHeaderBytes + index * partEntryBytes + 4)
+    if (crc32(part) === checksum) return part
+    this.#onGap(this.#base + start, part.length)
+    return undefined
   }
 
   #partBytes(index: number): number {
