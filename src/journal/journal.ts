@@ -338,7 +338,7 @@ export class Journal {
       if (segment.endOffset !== writer.writtenEnd) break
       this.#retired = this.#retired.filter((other) => other !== writer)
       try {
-        writer.seal(this.#index?.footer(segment.number) ?? noFooter)
+        writer.seal(this.#index?.footer(segment.number) ?? Buffer.alloc(0))
       } catch (error) {
         // Without a footer it is scanned at the next start, which costs time but no data.
         tellFailedWrite(segment.path, error)
@@ -390,8 +390,6 @@ interface Waiter {
   resolve: (place: Place) => void
   reject: (reason: unknown) => void
 }
-
-const noFooter = Buffer.alloc(0)
 
 const defaults = {
   sync: 'interval',
