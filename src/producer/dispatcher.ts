@@ -10,6 +10,11 @@ import { putErrorOf } from './put-outcome.ts'
 import { retryDelayMs } from './retry-delay.ts'
 import { sendBatch } from './send-batch.ts'
 
+interface Failed {
+  record: PendingRecord
+  verdict: Failure
+}
+
 /** Where records come from. */
 export interface RecordSource {
   /** Hands over what waits outside, as far as there is room; called before each batch is taken. */
@@ -166,7 +171,7 @@ export class Dispatcher {
     if (failure !== undefined && order === 'lane') markOvertaken(batch, verdicts)
 
     const again: PendingRecord[] = []
-    const failed: { record: PendingRecord; verdict: Failure }[] = []
+    const failed: Failed[] = []
     let reorderedCount = 0
     for (let index = 0; index < batch.length; index++) {
       const record = batch[index] as PendingRecord
@@ -185,8 +190,8 @@ export class Dispatcher {
     }
     const resting = this.#lanes.settle(batch, again)
     if (again.length > 0) this.#rest(resting, delayMs)
-    for (const { record, verdict } of failed) this.#giveUp(record, verdict)
-    for (const { record, verdict } of failed) if (isRetryable(verdict)) this.#giveUpStale(record, verdict, nowMs)
+    const stale = failed.flatMap(({ record, verdict }) => (isRetryable(verdict) ? this.#stale(record, verdict) : []))
+    this.#giveUp([...failed, ...stale])
 
     if (failure === undefined && !isObserved()) return
     this.#lastFailure = failure ?? this.#lastFailure
@@ -218,29 +223,31 @@ export class Dispatcher {
     this.#heldBytes -= record.sentBytes + bookkeepingBytes
   }
 
-  #giveUp(record: PendingRecord, failure: Failure): void {
-    this.#release(record)
-    const error = putErrorOf(record, failure, this.#stream, this.#options.deadlineMs)
-    const { mayHaveBeenWritten } = record
-    report({
-      type: 'put-failed',
-      stream: this.#stream,
-      recordCount: 1,
-      errorCode: failure.errorCode,
-      mayHaveBeenWritten,
-    })
-    record.call.fail(record.index, record.entry, { code: failure.errorCode, error, mayHaveBeenWritten })
+  #giveUp(failed: readonly Failed[]): void {
+    const counts = new Map<string, { errorCode: string; mayHaveBeenWritten: boolean; recordCount: number }>()
+    for (const { record, verdict } of failed) {
+      const { mayHaveBeenWritten } = record
+      const { errorCode: code } = verdict
+      const group = `${code} ${mayHaveBeenWritten}`
+      const counted = counts.get(group) ?? { errorCode: code, mayHaveBeenWritten, recordCount: 0 }
+      counted.recordCount++
+      counts.set(group, counted)
+      this.#release(record)
+      const error = putErrorOf(record, verdict, this.#stream, this.#options.deadlineMs)
+      record.call.fail(record.index, record.entry, { code, error, mayHaveBeenWritten })
+    }
+    for (const counted of counts.values()) report({ type: 'put-failed', stream: this.#stream, ...counted })
   }
 
   /** Records that waited behind one that was given up, for as long as it was allowed to be tried, have had their time. */
-  #giveUpStale(record: PendingRecord, failure: Failure, nowMs: number): void {
-    const dueBeforeMs = nowMs - this.#options.deadlineMs
-    if (record.lane === undefined) return
-    for (const waiting of waitingIn(record.lane)) {
-      if (waiting.attemptCount > 0 || waiting.admittedAtMs > dueBeforeMs) continue
-      this.#lanes.withdraw(waiting)
-      this.#giveUp(waiting, failure)
-    }
+  #stale(record: PendingRecord, verdict: Failure): Failed[] {
+    if (record.lane === undefined) return []
+    const dueBeforeMs = this.#options.clock.monotonic() - this.#options.deadlineMs
+    const stale = [...waitingIn(record.lane)].filter(
+      (waiting) => waiting.attemptCount === 0 && waiting.admittedAtMs <= dueBeforeMs,
+    )
+    for (const waiting of stale) this.#lanes.withdraw(waiting)
+    return stale.map((waiting) => ({ record: waiting, verdict }))
   }
 
   /**
@@ -254,19 +261,18 @@ export class Dispatcher {
     const nowMs = clock.monotonic()
     const failure = this.#lastFailure ?? neverTried
     let nextDueMs = nowMs + deadlineMs
-    const stalled: PendingRecord[] = []
+    const stalled: Failed[] = []
     for (const record of this.#lanes.waiting()) {
       if (record.attemptCount > 0) continue
       const dueMs = Math.max(record.admittedAtMs, this.#lastAcceptedAtMs) + deadlineMs
-      if (dueMs <= nowMs) stalled.push(record)
+      if (dueMs <= nowMs) stalled.push({ record, verdict: failure })
       else nextDueMs = Math.min(nextDueMs, dueMs)
     }
     this.#stallTimer = clock.setTimer(() => this.#lookForStall(), nextDueMs - nowMs)
-    for (const record of stalled) {
-      this.#lanes.withdraw(record)
-      this.#giveUp(record, failure)
-    }
-    if (stalled.length > 0) this.#goOn()
+    if (stalled.length === 0) return
+    for (const { record } of stalled) this.#lanes.withdraw(record)
+    this.#giveUp(stalled)
+    this.#goOn()
   }
 
   #tell(

@@ -113,7 +113,8 @@ export class KeyLanes {
       previous = lane
       if (!resting.has(lane)) this.#free(lane, this.#ready)
     }
-    return [...resting]
+    // Put back from the last to the first, so that the first stands first in its lane.
+    return [...resting].reverse()
   }
 
   /** Lanes that rested after a failure may send again. */

@@ -20,7 +20,7 @@ export interface PutOptions {
 
 /**
  * Puts records into one stream: those of one turn of the event loop travel together, those of one key in order, and each
- * gets exactly one outcome. What it holds is bounded: when it is full, calls wait in line and take turns.
+ * gets exactly one outcome. What it holds is bounded: when it is full, calls wait in line, in their order.
  *
  *     open -> closing: takes no further calls, finishes those it has -> closed
  */
@@ -107,19 +107,14 @@ export class Producer implements AsyncDisposable {
       this.#calls.add(call, signal)
       call.onFinished = () => this.#calls.delete(call, signal)
     }
-    if (this.#line.length > 0 || this.#admit(call, Number.POSITIVE_INFINITY) !== 'all') this.#line.push(call)
+    if (this.#line.length > 0 || !this.#admit(call)) this.#line.push(call)
     this.#dispatcher.start()
   }
 
-  /** Takes records over from a call: all, or its share of this turn, or as many as there is room for. */
-  #admit(call: PutCall, share: number): 'all' | 'share' | 'full' {
+  /** Takes records over from a call as far as there is room; answers whether that was all of them. */
+  #admit(call: PutCall): boolean {
     const nowMs = Math.floor(this.#options.clock.monotonic())
-    for (let count = 0; count < share; count++) {
-      const entry = call.peek()
-      if (entry === undefined) {
-        call.finishIfDone()
-        return 'all'
-      }
+    for (let entry = call.peek(); entry !== undefined; entry = call.peek()) {
       const problem = checkEntry(entry)
       if (problem !== undefined) {
         refuse(call, problem)
@@ -129,7 +124,7 @@ export class Producer implements AsyncDisposable {
       if (sentBytes > this.#maxRecordBytes) {
         if (this.#maxRecordIs !== 'known' && sentBytes <= highestMaxRecordBytes) {
           this.#askMaxRecordBytes()
-          return 'full'
+          return false
         }
         refuse(call, tooLargeError(sentBytes, this.#maxRecordBytes, this.#stream))
         continue
@@ -137,19 +132,21 @@ export class Producer implements AsyncDisposable {
       const { heldCount, heldBytes, isAmple } = this.#dispatcher
       // A record larger than the whole buffer is let in when it is alone.
       const isRoom = heldBytes + sentBytes + bookkeepingBytes <= this.#options.bufferBytes || heldCount === 0
-      if (!isRoom || (isAmple && call.isDrawn)) return 'full'
+      if (!isRoom || (isAmple && call.isDrawn)) return false
       this.#dispatcher.add(new PendingRecord(entry, call, call.take(), sentBytes, nowMs))
     }
-    return 'share'
+    call.finishIfDone()
+    return true
   }
 
-  /** Lets waiting calls hand over as much as there is room for, a batch's worth each in turn. */
+  /**
+   * Lets calls in line hand over what there is room for. A call waits for all of those before it: were they to take turns,
+   * its records could overtake theirs.
+   */
   #fill(): void {
     for (let call = this.#line.peek(); call !== undefined; call = this.#line.peek()) {
-      const outcome = this.#admit(call, this.#options.batchRecords)
-      if (outcome === 'full') return
+      if (!this.#admit(call)) return
       this.#line.shift()
-      if (outcome === 'share') this.#line.push(call)
     }
   }
 
