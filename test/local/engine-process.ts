@@ -1,0 +1,8 @@
+import { startLocalEngine } from '../../src/local/index.ts'
+
+/** An engine in a process of its own, to be killed: `engine-process.ts DIR [options as JSON]`. Tells its endpoint. */
+const [dataDir = '', options = '{}'] = process.argv.slice(2)
+const instant = { createStreamMs: 0, updateStreamMs: 0, deleteStreamMs: 0 }
+const engine = await startLocalEngine({ dataDir, ...instant, ...JSON.parse(options) })
+process.send?.(engine.endpoint)
+process.on('disconnect', () => process.exit())
