@@ -71,8 +71,7 @@ export class Dispatcher {
 
   /** So many wait already that more of them would only grow old. */
   get isAmple(): boolean {
-    const { batchRecords, requestsInFlight } = this.#options
-    return this.#lanes.readyCount >= 2 * batchRecords || this.#lanes.waitingCount >= requestsInFlight * batchRecords
+    return this.#lanes.readyCount >= 2 * this.#options.batchRecords || this.#lanes.waitingCount >= ampleWaitingRecords
   }
 
   add(record: PendingRecord): void {
@@ -252,23 +251,25 @@ export class Dispatcher {
 
   /**
    * A record that never had its turn waits for as long as Kinesis accepts others: a slow stream is no failure. When
-   * nothing was accepted for a whole deadline, those that waited as long are given up.
+   * nothing was accepted for a whole deadline, the records of calls that waited as long are given up; those that are
+   * drawn from such a call then, too.
    */
   #lookForStall(): void {
     const { clock, deadlineMs } = this.#options
     this.#stallTimer = undefined
     if (this.#heldCount === 0) return
     const nowMs = clock.monotonic()
-    const failure = this.#lastFailure ?? neverTried
-    let nextDueMs = nowMs + deadlineMs
+    const verdict = this.#lastFailure ?? neverTried
     const stalled: Failed[] = []
+    let nextDueMs = nowMs + deadlineMs
     for (const record of this.#lanes.waiting()) {
       if (record.attemptCount > 0) continue
-      const dueMs = Math.max(record.admittedAtMs, this.#lastAcceptedAtMs) + deadlineMs
-      if (dueMs <= nowMs) stalled.push({ record, verdict: failure })
+      const dueMs = Math.max(record.call.startedAtMs, this.#lastAcceptedAtMs) + deadlineMs
+      if (dueMs <= nowMs) stalled.push({ record, verdict })
       else nextDueMs = Math.min(nextDueMs, dueMs)
     }
-    this.#stallTimer = clock.setTimer(() => this.#lookForStall(), nextDueMs - nowMs)
+    const pauseMs = stalled.length > 0 ? 0 : nextDueMs - nowMs
+    this.#stallTimer = clock.setTimer(() => this.#lookForStall(), pauseMs)
     if (stalled.length === 0) return
     for (const { record } of stalled) this.#lanes.withdraw(record)
     this.#giveUp(stalled)
@@ -313,6 +314,9 @@ export class Dispatcher {
  * than its callers then sees few records often, rather than all of them seldom.
  */
 const retryBacklogRecords = 2_000
+
+/** Records that wait behind others of their key, or rest: with so many of them no further ones are drawn. */
+const ampleWaitingRecords = 8_000
 
 const neverTried: Failure = {
   errorCode: 'ETIMEDOUT',

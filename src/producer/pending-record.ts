@@ -42,6 +42,8 @@ export class PendingRecord {
 
 /** One `put` or `putMany`: where records come from and outcomes go to. */
 export interface PutCall {
+  /** When the call was made. */
+  startedAtMs: number
   /** Its records come as they are asked for, and are best asked for when they can be sent. */
   readonly isDrawn: boolean
   /** The record to hand over next, the same one until it is taken; undefined when none is left. */

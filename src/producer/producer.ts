@@ -107,6 +107,7 @@ export class Producer implements AsyncDisposable {
       this.#calls.add(call, signal)
       call.onFinished = () => this.#calls.delete(call, signal)
     }
+    call.startedAtMs = Math.floor(this.#options.clock.monotonic())
     if (this.#line.length > 0 || !this.#admit(call)) this.#line.push(call)
     this.#dispatcher.start()
   }

@@ -4,6 +4,7 @@ import type { PutOutcome, PutResult } from './put-outcome.ts'
 
 /** One `put`: its promise resolves when Kinesis has the record and rejects otherwise. */
 export class SinglePut implements PutCall {
+  startedAtMs = 0
   readonly isDrawn = false
   onFinished: (() => void) | undefined
   readonly #entry: PutEntry
@@ -41,6 +42,7 @@ export class SinglePut implements PutCall {
 
 /** One `putMany`: it resolves when each of its records has an outcome. Records are drawn as there is room for them. */
 export class ManyPut implements PutCall {
+  startedAtMs = 0
   readonly isDrawn = true
   onFinished: (() => void) | undefined
   readonly #entries: Iterator<PutEntry>

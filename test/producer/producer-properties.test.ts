@@ -45,9 +45,10 @@ async function live(day: Day): Promise<void> {
   const clock = new ManualClock()
   let isHealed = false
   const keysUnderWay = new Set<string>()
+  const violations: string[] = []
   const kinesis = new (class extends ShardModel {
     override async putRecords(stream: string, entries: readonly PutEntry[], signal?: AbortSignal) {
-      checkRequest(entries, day.options, keysUnderWay)
+      violations.push(...wrongsOf(entries, day.options, keysUnderWay))
       const keys = new Set(entries.map(({ partitionKey }) => partitionKey))
       for (const key of keys) keysUnderWay.add(key)
       return super.putRecords(stream, entries, signal).finally(() => {
@@ -104,6 +105,7 @@ async function live(day: Day): Promise<void> {
     await clock.advance(1000)
   }
   await Promise.all([closed, ...calls])
+  assert.deepEqual(violations, [])
   assert.equal(kinesis.inFlight, 0)
   assert.ok(kinesis.mostInFlight <= (day.options.requestsInFlight ?? 0))
   checkTruth(given, kinesis)
@@ -138,14 +140,19 @@ async function put(producer: Producer, entry: PutEntry, options: { signal: Abort
   }
 }
 
-function checkRequest(entries: readonly PutEntry[], options: ProducerOptions, keysUnderWay: ReadonlySet<string>): void {
+/** What a request has that it must not have. */
+function wrongsOf(entries: readonly PutEntry[], options: ProducerOptions, keysUnderWay: ReadonlySet<string>): string[] {
   const { batchRecords = 0, batchBytes = 0, order } = options
   const bytes = entries.reduce((sum, { data, partitionKey }) => sum + data.length + partitionKey.length, 0)
-  assert.ok(entries.length > 0 && entries.length <= batchRecords, `${entries.length} records`)
-  assert.ok(bytes <= batchBytes || entries.length === 1, `${bytes} bytes`)
   const keys = entries.map(({ partitionKey }) => partitionKey)
-  assert.ok(!keys.some((key) => keysUnderWay.has(key)), 'a key has one request under way')
-  if (order === 'strict') assert.equal(new Set(keys).size, keys.length, 'one record of a key at a time')
+  const wrongs = {
+    'no records': entries.length === 0,
+    'too many records': entries.length > batchRecords,
+    'too many bytes': bytes > batchBytes && entries.length > 1,
+    'a key with two requests under way': keys.some((key) => keysUnderWay.has(key)),
+    'two records of a key in strict order': order === 'strict' && new Set(keys).size < keys.length,
+  }
+  return Object.entries(wrongs).flatMap(([wrong, isSo]) => (isSo ? [wrong] : []))
 }
 
 function checkTruth(given: readonly { entry: PutEntry; outcome?: PutOutcome }[], kinesis: ShardModel): void {

@@ -222,6 +222,33 @@ test('a stream that takes a thousand records a second gets twenty thousand, and 
   await producer.close()
 })
 
+test('while Kinesis refuses, no more than some records are tried at a time', async () => {
+  const { producer, kinesis } = open(() => ({ refuse: () => throttle }), { deadlineMs: 20_000, requestsInFlight: 2 })
+  const put = producer.putMany(Array.from({ length: 20_000 }, (_, index) => entry(`key-${index}`, index)))
+  await passes(kinesis.clock, 10_000)
+  const tried = new Set(kinesis.requests.flat())
+  assert.ok(tried.size >= 2000 && tried.size <= 3000, `${tried.size} records were tried`)
+  await passes(kinesis.clock, 10_000)
+  assert.ok(kinesis.clock.waiting > 0)
+  await passes(kinesis.clock, 20_000)
+  assert.equal(codesOf(await put).length, 20_000)
+  await producer.close()
+})
+
+test('in strict order, records that waited behind one that was given up have had their time, too', async () => {
+  const { producer, kinesis } = open(
+    (entries) => ({ refuse: (_entry, place) => (entries[place]?.partitionKey === 'stuck' ? throttle : undefined) }),
+    { order: 'strict', deadlineMs: 1000 },
+  )
+  const put = producer.putMany(Array.from({ length: 50 }, (_, index) => entry('stuck', index)))
+  for (let step = 0; step < 15; step++) {
+    await passes(kinesis.clock, 100)
+    await producer.put(entry('lively', step))
+  }
+  assert.equal(codesOf(await put).length, 50)
+  await producer.close()
+})
+
 test('a stream that does not exist and missing rights fail at once', async () => {
   for (const [retryClass, errorCode] of [
     ['not-found', 'ResourceNotFoundException'],
