@@ -139,7 +139,9 @@ function sendHttp1(endpoint: string, { method = 'POST', path = '/', headers = {}
     const { hostname, port } = new URL(endpoint)
     const options = { hostname, port, method, path, headers: { 'content-length': Buffer.byteLength(body), ...headers } }
     const request = http.request({ ...options, agent: false }, (response) => {
-      collect(response).then((bytes) => resolve(answerOf(response.statusCode ?? 0, response.headers, bytes)), reject)
+      collect(response)
+        .then((bytes) => resolve(answerOf(response.statusCode ?? 0, response.headers, bytes)))
+        .catch(reject)
     })
     request.on('error', reject)
     request.end(body)
@@ -147,18 +149,20 @@ function sendHttp1(endpoint: string, { method = 'POST', path = '/', headers = {}
 }
 
 function sendHttp2(endpoint: string, { method = 'POST', path = '/', headers = {}, body = '' }: WireRequest) {
-  return new Promise<WireAnswer>((resolve, reject) => {
-    const session = http2.connect(endpoint)
+  const session = http2.connect(endpoint)
+  const answer = new Promise<WireAnswer>((resolve, reject) => {
     session.on('error', reject)
     const stream = session.request({ ':method': method, ':path': path, ...headers }, { endStream: false })
     stream.on('error', reject)
+    stream.on('close', () => reject(new Error('the connection ended without an answer')))
     stream.on('response', (responseHeaders) => {
       collect(stream)
-        .then((bytes) => resolve(answerOf(responseHeaders[':status'] ?? 0, responseHeaders, bytes)), reject)
-        .finally(() => session.close())
+        .then((bytes) => resolve(answerOf(responseHeaders[':status'] ?? 0, responseHeaders, bytes)))
+        .catch(reject)
     })
     stream.end(body)
   })
+  return answer.finally(() => session.close())
 }
 
 async function collect(stream: NodeJS.ReadableStream): Promise<Buffer> {

@@ -1,0 +1,213 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { observe } from '../../src/diagnostics.ts'
+import type { FaultRule } from '../../src/local/index.ts'
+import { startTestEngine } from '../support/engine.ts'
+import { ManualClock } from '../support/manual-clock.ts'
+import { ask, call, dataIn, http2Wire, jsonWire, type Wire } from './wire-client.ts'
+
+/** The fault hook: the engine fails on request, so that its clients can be tested. */
+const S = { StreamName: 's' }
+const streams = [
+  { name: 's', shardCount: 2 },
+  { name: 't', shardCount: 1 },
+]
+const top = String(2n ** 128n - 1n)
+
+async function startEngine(faults: FaultRule[] = [], faultSeed = 1) {
+  const clock = new ManualClock()
+  const engine = await startTestEngine({ clock, streams, faults, faultSeed })
+  const put = (text: string, wire: Wire = jsonWire, ExplicitHashKey = '0', StreamName = 's') =>
+    call(
+      engine.endpoint,
+      'PutRecord',
+      { StreamName, PartitionKey: 'k', Data: Buffer.from(text), ExplicitHashKey },
+      wire,
+    )
+  const texts = async () => {
+    engine.setFaults([])
+    const start = { ...S, ShardId: '0', ShardIteratorType: 'TRIM_HORIZON' }
+    const { ShardIterator } = await ask(engine.endpoint, 'GetShardIterator', start)
+    const { Records } = await ask(engine.endpoint, 'GetRecords', { ShardIterator })
+    return Records.map(({ Data }) => dataIn(Data).toString())
+  }
+  return { clock, engine, put, texts, close: () => engine.close() }
+}
+
+for (const wire of [jsonWire, http2Wire])
+  describe(`over ${wire.name}, a fault`, () => {
+    test('of throttle or internal-failure refuses the request, and nothing happens', async () => {
+      const { engine, put, texts, close } = await startEngine()
+      engine.setFaults([{ action: 'throttle' }])
+      assert.deepEqual((await put('a', wire)).body, {
+        __type: 'ProvisionedThroughputExceededException',
+        message: 'Rate exceeded for shard shardId-000000000000 in stream s under account 000000000000.',
+      })
+      const split = { ...S, ShardToSplit: '0', NewStartingHashKey: '1000' }
+      assert.deepEqual((await call(engine.endpoint, 'SplitShard', split, wire)).body, {
+        __type: 'LimitExceededException',
+        message: 'Rate exceeded for stream s under account 000000000000.',
+      })
+      engine.setFaults([{ action: 'internal-failure' }])
+      const { status, body } = await put('b', wire)
+      assert.deepEqual([status, body], [500, { __type: 'InternalFailure' }])
+      assert.deepEqual(await texts(), [])
+      await close()
+    })
+
+    test('of cut-before ends the connection before anything happens, of cut-after behind it', async () => {
+      const { engine, put, texts, close } = await startEngine()
+      engine.setFaults([{ action: 'cut-before' }])
+      await assert.rejects(put('before', wire))
+      engine.setFaults([{ action: 'cut-after' }])
+      await assert.rejects(put('after', wire))
+      assert.deepEqual(await texts(), ['after'])
+      await close()
+    })
+
+    test('of answer-lost carries the request out and says nothing, until the engine ends', async () => {
+      const { put, texts, close } = await startEngine([{ action: 'answer-lost' }])
+      const met = new Promise<void>((resolve) => {
+        const unobserve = observe((news) => {
+          if (news.type !== 'engine-fault') return
+          unobserve()
+          resolve()
+        })
+      })
+      const lost = put('lost', wire)
+      await met
+      const outcome = lost.then(
+        () => 'answered',
+        () => 'cut',
+      )
+      assert.deepEqual(await texts(), ['lost'])
+      const startedMs = performance.now()
+      await close()
+      assert.equal(await outcome, 'cut')
+      assert.ok(performance.now() - startedMs < 1_000)
+    })
+
+    test('of garbage-body or half-body spoils the answer', async () => {
+      const { engine, put, texts, close } = await startEngine()
+      engine.setFaults([{ action: 'garbage-body' }])
+      await assert.rejects(put('garbage', wire), SyntaxError)
+      engine.setFaults([{ action: 'half-body' }])
+      await assert.rejects(put('half', wire))
+      assert.deepEqual(await texts(), ['garbage', 'half'])
+      await close()
+    })
+
+    test('of delay lets the request wait', async () => {
+      const { clock, engine, put, close } = await startEngine()
+      engine.setFaults([{ action: 'delay', delayMs: 5_000 }])
+      const waiting = clock.waiting
+      const delayed = put('late', wire)
+      while (clock.waiting === waiting) await new Promise((next) => setImmediate(next))
+      await clock.advance(5_000)
+      assert.equal((await delayed).status, 200)
+      await close()
+    })
+  })
+
+describe('a fault rule', () => {
+  test('fits by operation, stream and shard', async () => {
+    const { engine, put, close } = await startEngine()
+    const fails = async (rule: Partial<FaultRule>) => {
+      engine.setFaults([{ action: 'internal-failure', ...rule }])
+      const puts = [await put('a'), await put('b', jsonWire, top), await put('c', jsonWire, '0', 't')]
+      return puts.map(({ status }) => status === 500)
+    }
+    assert.deepEqual(await fails({}), [true, true, true])
+    assert.deepEqual(await fails({ operation: 'PutRecords' }), [false, false, false])
+    assert.deepEqual(await fails({ operation: 'PutRecord' }), [true, true, true])
+    assert.deepEqual(await fails({ stream: 't' }), [false, false, true])
+    assert.deepEqual(await fails({ stream: 's', shard: 'shardId-000000000001' }), [false, true, false])
+    const start = { ...S, ShardId: '1', ShardIteratorType: 'LATEST' }
+    assert.equal((await call(engine.endpoint, 'GetShardIterator', start)).status, 500)
+    engine.setFaults([])
+    const { ShardIterator } = await ask(engine.endpoint, 'GetShardIterator', start)
+    engine.setFaults([{ action: 'throttle', operation: 'GetRecords', shard: '1' }])
+    assert.equal(
+      (await call(engine.endpoint, 'GetRecords', { ShardIterator })).body.__type,
+      'ProvisionedThroughputExceededException',
+    )
+    await close()
+  })
+
+  test('is spent after its count, and holds only in its window', async () => {
+    const { clock, engine, put, close } = await startEngine([{ action: 'internal-failure', count: 2 }])
+    const statuses = async (count: number) => {
+      const seen: number[] = []
+      for (let time = 0; time < count; time++) seen.push((await put('x')).status)
+      return seen
+    }
+    assert.deepEqual(await statuses(4), [500, 500, 200, 200])
+    engine.setFaults([{ action: 'internal-failure', window: { fromMs: 1_000, untilMs: 2_000 } }])
+    assert.deepEqual(await statuses(1), [200])
+    await clock.advance(1_000)
+    assert.deepEqual(await statuses(1), [500])
+    await clock.advance(1_000)
+    assert.deepEqual(await statuses(1), [200])
+    await close()
+  })
+
+  test('with a probability does the same again with the same seed', async () => {
+    const outcomes = async (seed: number) => {
+      const { put, close } = await startEngine([{ action: 'internal-failure', probability: 0.5 }], seed)
+      const seen: number[] = []
+      for (let time = 0; time < 40; time++) seen.push((await put('x')).status)
+      await close()
+      return seen.join(' ')
+    }
+    const first = await outcomes(7)
+    assert.equal(await outcomes(7), first)
+    assert.notEqual(await outcomes(8), first)
+    const failed = first.split(' ').filter((status) => status === '500').length
+    assert.ok(failed > 8 && failed < 32, `${failed} of 40`)
+  })
+
+  test('of partial-failure lets some records of a PutRecords fail', async () => {
+    const { engine, close } = await startEngine()
+    const Records = Array.from({ length: 100 }, (_, at) => ({
+      PartitionKey: 'k',
+      Data: Buffer.from(String(at)),
+      ExplicitHashKey: at % 2 === 0 ? '0' : top,
+    }))
+    const putAll = () => ask(engine.endpoint, 'PutRecords', { ...S, Records })
+    engine.setFaults([{ action: 'partial-failure', share: 0.3 }])
+    const some = await putAll()
+    const failed = some.Records.filter(({ ErrorCode }) => ErrorCode !== undefined)
+    assert.equal(some.FailedRecordCount, failed.length)
+    assert.ok(failed.length > 10 && failed.length < 50, `${failed.length} of 100`)
+    for (const record of some.Records) {
+      if (record.ErrorCode === undefined) assert.ok(record.SequenceNumber && record.ShardId)
+      else assert.deepEqual(Object.keys(record).sort(), ['ErrorCode', 'ErrorMessage'])
+    }
+    assert.match(
+      failed[0]?.ErrorMessage ?? '',
+      /^Rate exceeded for shard shardId-00000000000[01] in stream s under account/,
+    )
+    engine.setFaults([{ action: 'partial-failure', share: 1, shard: '1', recordsAre: 'internal-failure', count: 1 }])
+    const ofShard = await putAll()
+    for (const [at, record] of ofShard.Records.entries())
+      if (at % 2 === 1)
+        assert.deepEqual(record, { ErrorCode: 'InternalFailure', ErrorMessage: 'Internal Service Failure.' })
+      else assert.equal(record.ShardId, 'shardId-000000000000')
+    assert.equal((await putAll()).FailedRecordCount, 0)
+    engine.setFaults([{ action: 'partial-failure', share: 1 }])
+    assert.equal((await putAll()).FailedRecordCount, 100)
+    await close()
+  })
+
+  test('that means nothing is refused', async () => {
+    const { engine, close } = await startEngine()
+    const wrong = JSON.parse('[{"action":"explode"}]') as FaultRule[]
+    assert.throws(() => engine.setFaults(wrong), { code: 'TRITON_CONFIG', message: /'explode'/ })
+    assert.throws(() => engine.setFaults([{ action: 'throttle', shard: 'x' }]), {
+      code: 'TRITON_CONFIG',
+      message: /'x'/,
+    })
+    await assert.rejects(startTestEngine({ faults: wrong }), { code: 'TRITON_CONFIG' })
+    await close()
+  })
+})

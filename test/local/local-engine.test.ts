@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import * as http from 'node:http'
+import * as http2 from 'node:http2'
+import { connect } from 'node:net'
+import { describe, test } from 'node:test'
+import { startLocalEngine } from '../../src/local/index.ts'
+import { startTestEngine } from '../support/engine.ts'
+import { ManualClock } from '../support/manual-clock.ts'
+import { ask, call, signed } from './wire-client.ts'
+
+/** Starting and ending engines. */
+const S = { StreamName: 's' }
+
+describe('an engine', () => {
+  test('in memory is up in no time, many at once', async () => {
+    await (await startTestEngine()).close()
+    const startedMs = performance.now()
+    const engines = await Promise.all(
+      Array.from({ length: 20 }, () => startTestEngine({ streams: [{ name: 's', shardCount: 1 }] })),
+    )
+    const eachMs = (performance.now() - startedMs) / engines.length
+    assert.ok(eachMs < 50, `${eachMs} ms each`)
+    assert.equal(new Set(engines.map(({ port }) => port)).size, 20)
+    for (const [at, engine] of engines.entries()) {
+      assert.equal(engine.endpoint, `http://127.0.0.1:${engine.port}`)
+      await ask(engine.endpoint, 'CreateStream', { StreamName: `own-${at}`, ShardCount: 1 })
+      assert.deepEqual((await ask(engine.endpoint, 'ListStreams', {})).StreamNames, [`own-${at}`, 's'])
+    }
+    await Promise.all(engines.map((engine) => engine.close()))
+  })
+
+  test('leaves nothing open, and ends idle connections of both kinds at once', async () => {
+    const clock = new ManualClock()
+    const engine = await startLocalEngine({ clock, createStreamMs: 60_000 })
+    await ask(engine.endpoint, 'CreateStream', { ...S, ShardCount: 1 })
+    const agent = new http.Agent({ keepAlive: true })
+    const response = await new Promise<http.IncomingMessage>((resolve) => {
+      http.get(engine.endpoint, { agent }, resolve)
+    })
+    await once(response.resume(), 'end')
+    const session = http2.connect(engine.endpoint)
+    await once(session, 'connect')
+    const silent = connect(engine.port, '127.0.0.1')
+    await once(silent, 'connect')
+    const ends = [once(session, 'close'), once(silent, 'close')]
+    const startedMs = performance.now()
+    await engine.close()
+    await engine.close()
+    await Promise.all(ends)
+    assert.ok(performance.now() - startedMs < 500, 'nobody waits for idle connections')
+    assert.equal(clock.waiting, 0, 'no timer is left')
+    agent.destroy()
+    await assert.rejects(call(engine.endpoint, 'ListStreams', {}), { code: 'ECONNREFUSED' })
+  })
+
+  test('lets requests finish before it ends', async () => {
+    const engine = await startTestEngine({ streams: [{ name: 's', shardCount: 1 }] })
+    const { hostname, port } = new URL(engine.endpoint)
+    const body = JSON.stringify({ ...S, PartitionKey: 'k', Data: '' })
+    const headers = {
+      ...signed,
+      'content-length': body.length,
+      'x-amz-target': 'Kinesis_20131202.PutRecord',
+      'content-type': 'application/x-amz-json-1.1',
+    }
+    const request = http.request({ hostname, port, method: 'POST', headers, agent: false })
+    request.write(body.slice(0, 10))
+    await ask(engine.endpoint, 'ListStreams', {})
+    const closing = engine.close()
+    request.end(body.slice(10))
+    const [response] = (await once(request, 'response')) as [http.IncomingMessage]
+    assert.equal(response.statusCode, 200)
+    await once(response.resume(), 'end')
+    await closing
+  })
+
+  test('says who is in the way of its port, and where it cannot listen', async () => {
+    await using engine = await startTestEngine()
+    await assert.rejects(startTestEngine({ port: engine.port }), {
+      code: 'TRITON_CONFIG',
+      message: `cannot listen on 127.0.0.1:${engine.port}: another process listens there. Choose another port (0 takes a free one), or stop that process.`,
+    })
+    await assert.rejects(startTestEngine({ host: '203.0.113.1' }), { message: /this machine has no such address/ })
+  })
+
+  test('refuses streams at start that cannot be, with their names', async () => {
+    await assert.rejects(startTestEngine({ streams: [{ name: 'a b', shardCount: 1 }] }), {
+      code: 'TRITON_CONFIG',
+      message: /^cannot create the stream 'a b' with 1 shards: /,
+    })
+    await assert.rejects(startTestEngine({ streams: [{ name: 's', shardCount: 501 }] }), { message: /shard limit/ })
+  })
+
+  test('listens on all addresses when told to, and names one that can be reached', async () => {
+    await using engine = await startTestEngine({ host: '0.0.0.0' })
+    assert.equal(engine.endpoint, `http://127.0.0.1:${engine.port}`)
+    assert.deepEqual((await ask(engine.endpoint, 'ListStreams', {})).StreamNames, [])
+  })
+})
