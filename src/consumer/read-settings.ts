@@ -46,7 +46,7 @@ export interface IterateOptions {
   shardNumbers?: readonly number[]
   /** What may lie fetched but not handed out, over all shards, in bytes. @default 16 MiB */
   prefetchBytes?: number
-  /** Records asked for per GetRecords call, 1..10,000. @default 10_000 */
+  /** Records asked for per GetRecords call, 1..10,000. @default as many as make a page of about 1 MiB */
   limit?: number
   /** Pause of a shard after a page that reached its tip, in milliseconds. @default 250 */
   idlePollMs?: number
@@ -85,7 +85,7 @@ export interface ReadSettings {
   start: StartPosition
   shardNumbers: readonly number[] | undefined
   prefetchBytes: number
-  limit: number
+  limit: number | undefined
   idlePollMs: number
   callsPerSecond: number
   untilCaughtUp: boolean
@@ -101,7 +101,6 @@ export interface ReadSettings {
 
 const defaults = {
   prefetchBytes: 16 * 1024 * 1024,
-  limit: maxGetRecords,
   idlePollMs: 250,
   callsPerSecond: getRecordsPerSecond,
   untilCaughtUp: false,
@@ -124,7 +123,7 @@ export function resolveSettings<T>(
     start,
     shardNumbers: options.shardNumbers,
     prefetchBytes: options.prefetchBytes ?? defaults.prefetchBytes,
-    limit: options.limit ?? defaults.limit,
+    limit: options.limit,
     idlePollMs: options.idlePollMs ?? defaults.idlePollMs,
     callsPerSecond: options.callsPerSecond ?? defaults.callsPerSecond,
     untilCaughtUp: options.untilCaughtUp ?? defaults.untilCaughtUp,
@@ -136,18 +135,18 @@ export function resolveSettings<T>(
     clock: options.clock ?? defaults.clock,
     random: options.random ?? defaults.random,
   }
-  checkNumber(
-    'limit',
-    settings.limit,
-    Number.isInteger(settings.limit) && settings.limit >= 1 && settings.limit <= maxGetRecords,
-    '1 to 10,000',
-  )
+  checkLimit(settings.limit)
   checkNumber('prefetchBytes', settings.prefetchBytes, settings.prefetchBytes > 0, 'more than 0')
   checkNumber('idlePollMs', settings.idlePollMs, settings.idlePollMs >= 0, '0 or more')
   checkNumber('callsPerSecond', settings.callsPerSecond, settings.callsPerSecond >= 1, '1 or more')
   checkShardNumbers(settings.shardNumbers)
   checkTimestamps(start)
   return settings
+}
+
+function checkLimit(limit: number | undefined): void {
+  if (limit === undefined) return
+  checkNumber('limit', limit, Number.isInteger(limit) && limit >= 1 && limit <= maxGetRecords, '1 to 10,000')
 }
 
 function checkNumber(option: string, value: number, isRight: boolean, right: string): void {

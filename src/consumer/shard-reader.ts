@@ -17,8 +17,8 @@ export interface ShardReaderOptions {
   stream: string
   shardId: string
   position: Position
-  /** Records asked for per GetRecords call, 1..10,000. @default 10_000 */
-  limit?: number
+  /** Records asked for per GetRecords call, 1..10,000. @default as many as make a page of about 1 MiB */
+  limit?: number | undefined
   /** Pause after a page that reached the shard's tip, in milliseconds. @default 250 */
   idlePollMs?: number
   /** GetRecords calls a second; Kinesis allows 5, shared by all readers of the shard. @default 5 */
@@ -59,7 +59,7 @@ export class ShardReader {
   readonly #options: ShardReaderOptions
   readonly #clock: Clock
   readonly #pacer: CallPacer
-  readonly #limit: number
+  #limit: number
   #position: Position
   #iterator: string | undefined
   /** The record that `#position` names has not been seen, so the position may have been trimmed. */
@@ -74,7 +74,7 @@ export class ShardReader {
     this.shardId = options.shardId
     this.#options = options
     this.#clock = options.clock ?? systemClock
-    this.#limit = options.limit ?? maxGetRecords
+    this.#limit = options.limit ?? firstPageRecords
     this.#pacer = new CallPacer(options.callsPerSecond ?? getRecordsPerSecond)
     this.#position = options.position
   }
@@ -148,6 +148,7 @@ export class ShardReader {
   #toPage(answer: Page, records: EncodedRecord[], begunMs: number): ShardPage {
     const pageBytes = bytesOf(records)
     this.#expectedBytes = pageBytes + records.length * recordOverheadBytes
+    this.#aimAtPageSize(records.length)
     if (isObserved()) {
       report({
         type: 'page-read',
@@ -167,6 +168,16 @@ export class ShardReader {
       childShards: answer.childShards ?? [],
       heldBytes: this.#options.budget === undefined ? 0 : this.#expectedBytes,
     }
+  }
+
+  /**
+   * Records of a large page outlive young generations of the heap, which costs memory and gains nothing: five calls a
+   * second of 1 MiB are more than Kinesis lets a shard give.
+   */
+  #aimAtPageSize(recordCount: number): void {
+    if (this.#options.limit !== undefined || recordCount === 0) return
+    const recordBytes = this.#expectedBytes / recordCount
+    this.#limit = Math.max(1, Math.min(maxGetRecords, Math.floor(pageAimBytes / recordBytes)))
   }
 
   /** Resolves true when the next call may go: neither too many a second nor in a pause; false when the signal fired. */
@@ -274,6 +285,9 @@ export class ShardReader {
 
 /** Sequence number, key and views of a record in memory, beside its bytes: measured at 200 to 350. */
 const recordOverheadBytes = 256
+/** Size of a page in memory, its records' overhead included: about 1 MiB of records of 200 bytes. */
+const pageAimBytes = 2.5 * 1024 * 1024
+const firstPageRecords = 1_000
 /** What a shard's first page is expected to hold: enough that few shards begin at once, little enough that many do. */
 const firstPageBytes = 1024 * 1024
 const defaultIdlePollMs = 250
