@@ -1,4 +1,5 @@
 import { FormatError } from '../errors.ts'
+import { isWellFormed } from './well-formed.ts'
 
 /**
  * Reads JSON text from front to back (RFC 8259, strictly), token by token: numbers keep their own text, and nothing is
@@ -49,7 +50,7 @@ export class JsonScanner {
     const value = hasEscapes
       ? (JSON.parse(this.text.slice(start, this.position)) as string)
       : this.text.slice(start + 1, this.position - 1)
-    if (/\p{Surrogate}/u.test(value)) throw new FormatError('the string holds half a surrogate pair', start)
+    if (!isWellFormed(value)) throw new FormatError('the string holds half a surrogate pair', start)
     return value
   }
 
@@ -80,20 +81,25 @@ export class JsonScanner {
   #passRestOfString(start: number): boolean {
     const { text } = this
     let hasEscapes = false
-    for (;;) {
-      const code = text.charCodeAt(this.position)
+    for (let at = this.position; ; at++) {
+      const code = text.charCodeAt(at)
+      if (code === 0x22) {
+        this.position = at + 1
+        return hasEscapes
+      }
       if (Number.isNaN(code)) throw new FormatError('the string does not end', start)
-      if (code < 0x20) throw this.unexpected('a character of a string')
-      this.position++
-      if (code === 0x22) return hasEscapes
-      if (code === 0x5c) {
+      if (code < 0x20 || code === 0x5c) {
+        this.position = at
+        if (code !== 0x5c) throw this.unexpected('a character of a string')
         hasEscapes = true
         this.#passEscape()
+        at = this.position - 1
       }
     }
   }
 
   #passEscape(): void {
+    this.position++
     const character = this.text.charAt(this.position)
     const isUnicode = /^u[0-9a-fA-F]{4}$/.test(this.text.slice(this.position, this.position + 5))
     if (!isUnicode && (character === '' || !'"\\/bfnrt'.includes(character))) throw this.unexpected('an escape of JSON')

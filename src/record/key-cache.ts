@@ -28,7 +28,7 @@ export interface KnownKey {
  * It knows text keys of at most 31 bytes; not `__proto__`, which must be defined instead of assigned, and none that
  * begins with a digit, since an object lists keys like `10` in an order of its own.
  *
- * `source` is to have room for eight bytes behind each `end`.
+ * `source` is to have room for 40 bytes behind `end`: words are compared and hashed without asking where they end.
  */
 export class KeyCache {
   /** Stands above the record: the record's first key lies inside it. */

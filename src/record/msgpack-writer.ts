@@ -1,7 +1,9 @@
+import { isWellFormed } from './well-formed.ts'
+
 /**
- * Writes msgpack of the current specification, each thing in its shortest form. `MsgpackWriter` is a set of functions
- * over one buffer: values are written between `beginBytes` and `endBytes`, one set of bytes behind the other, and
- * handed out as views into a slab of 64 KiB, which spares an allocation and a copy for each.
+ * Writes msgpack of the current specification, each thing in its shortest form. Values are written between `beginBytes`
+ * and `endBytes`, one set of bytes behind the other, and handed out as views into a slab, which spares an allocation
+ * and a copy for each.
  *
  * A `toJSON` or a getter may write something itself in between: an inner pair of begin and end gets a slab of its own.
  */
@@ -132,8 +134,8 @@ export function writeBigint(value: bigint): boolean {
   return true
 }
 
-/** Up to this length a loop over the characters beats a call into Node. */
-const shortTextLength = 48
+/** Up to this length a loop over the characters beats a call into Node, and 255 bytes are enough. */
+const shortTextLength = 80
 
 /** Answers false when the text holds half a surrogate pair, which UTF-8 cannot express. */
 export function writeText(text: string): boolean {
@@ -195,8 +197,8 @@ function writeShortText(text: string): boolean {
 }
 
 function writeLongText(text: string): boolean {
+  if (!isWellFormed(text)) return false
   const byteLength = Buffer.byteLength(text, 'utf8')
-  if (byteLength !== text.length && /\p{Surrogate}/u.test(text)) return false
   reserve(byteLength + 5)
   writeLength(byteLength, 0xd9)
   position += slab.write(text, position, 'utf8')

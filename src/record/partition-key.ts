@@ -19,6 +19,7 @@ import {
   skipValue,
 } from './msgpack-reader.ts'
 import { pythonTextOf } from './python-text.ts'
+import { isWellFormed } from './well-formed.ts'
 
 /** Whose text of a value becomes the partition key; `partition_key_text` in triton.yaml. */
 export type PartitionKeyText = 'javascript' | 'python'
@@ -62,7 +63,7 @@ export function checkPartitionKey(key: string, field?: string): string {
   if (length === 0) throw new RecordError(`the partition key${source} is empty; ${whatIsRight}`)
   if (length > maxPartitionKeyLength)
     throw new RecordError(`the partition key${source} (${shorten(key)}) has ${length} characters; ${whatIsRight}`)
-  if (/\p{Surrogate}/u.test(key))
+  if (!isWellFormed(key))
     throw new RecordError(`the partition key${source} holds half a surrogate pair, which UTF-8 cannot express`)
   return key
 }

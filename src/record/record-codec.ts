@@ -7,6 +7,7 @@ import { decodeMsgpack } from './msgpack-decode.ts'
 import { encodeMsgpack } from './msgpack-encode.ts'
 import { isMapHead } from './msgpack-reader.ts'
 import { msgpackOfPlainJson, plainJsonOf } from './plain-json.ts'
+import { isWellFormed } from './well-formed.ts'
 
 /** What a stream's records are; `format` in triton.yaml. */
 export type RecordFormat = 'msgpack' | 'json' | 'text' | 'bytes'
@@ -87,7 +88,7 @@ const textCodec: RecordCodec = {
   encode(data) {
     if (typeof data !== 'string')
       throw new TypeError(`cannot write $: the stream's records are text, not ${kindOf(data)}`)
-    if (/\p{Surrogate}/u.test(data)) throw new TypeError('cannot write $: the text holds half a surrogate pair')
+    if (!isWellFormed(data)) throw new TypeError('cannot write $: the text holds half a surrogate pair')
     return Buffer.from(data)
   },
   decode: (bytes) => decoded(() => utf8Text(bytes)),
