@@ -4,6 +4,8 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { KinesisClient, type KinesisClientConfig, ListStreamsCommand } from '@aws-sdk/client-kinesis'
 
+import { ConfigError } from '../errors.ts'
+
 /** Which Kinesis, in whose name. What is left out, the AWS SDK finds in its environment, profiles and roles. */
 export interface AwsConnection {
   region?: string
@@ -28,9 +30,16 @@ export async function completeConnection(
   const completed = { ...connection }
   completed.region ??= region ?? 'us-east-1'
   if (completed.credentials === undefined && !(await hasConfiguredCredentials(connection.profile, environment))) {
-    completed.credentials = localCredentials
+    completed.credentials = { ...localCredentials }
   }
   return completed
+}
+
+/** Throws a `ConfigError` unless the endpoint is a URL that can be called. */
+export function checkEndpoint(endpoint: string): void {
+  const url = URL.canParse(endpoint) ? new URL(endpoint) : undefined
+  if (url?.protocol === 'http:' || url?.protocol === 'https:') return
+  throw new ConfigError(`The Kinesis endpoint must be a URL such as http://127.0.0.1:4567; it is "${endpoint}".`)
 }
 
 /** 127.0.0.0/8, ::1 and localhost, as they stand in a URL. */
@@ -39,6 +48,7 @@ export function isLoopback(hostname: string): boolean {
   return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'))
 }
 
+// The SDK writes into what it is given: everybody gets a copy.
 const localCredentials = { accessKeyId: 'local', secretAccessKey: 'local' }
 
 /**
@@ -53,7 +63,7 @@ async function askSdk(connection: AwsConnection): Promise<{ hostname?: string; r
   const probe = new KinesisClient({
     ...connection,
     region: region ?? 'us-east-1',
-    credentials: localCredentials,
+    credentials: { ...localCredentials },
     maxAttempts: 1,
     requestHandler: {
       handle(request: { hostname: string }) {

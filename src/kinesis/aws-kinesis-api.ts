@@ -18,7 +18,7 @@ import { NodeHttpHandler } from '@smithy/node-http-handler'
 import { ClosedError, FormatError } from '../errors.ts'
 import { AwsBodyProtocol, type BodyOutput } from './aws-body-protocol.ts'
 import { callErrorOf, garbageError } from './aws-call-error.ts'
-import { type AwsConnection, completeConnection } from './aws-connection.ts'
+import { type AwsConnection, checkEndpoint, completeConnection } from './aws-connection.ts'
 import { type CborInput, CborWriter } from './cbor.ts'
 import { readEmpty, readShardIterator, readShards, readStreamNames, readStreamSummary } from './cbor-answers.ts'
 import { readPage } from './cbor-get-records.ts'
@@ -42,7 +42,7 @@ const defaults = {
   maxSockets: 256,
 } satisfies Partial<AwsKinesisOptions>
 
-/** Kinesis through the AWS SDK. Nothing is looked up or connected before the first call. */
+/** Kinesis through the AWS SDK. Nothing is looked up or connected before the first call. Throws a `ConfigError`. */
 export function createAwsKinesisApi(options: AwsKinesisOptions = {}): KinesisApi {
   return new AwsKinesisApi(options)
 }
@@ -58,6 +58,7 @@ class AwsKinesisApi implements KinesisApi {
   #isClosed = false
 
   constructor(options: AwsKinesisOptions) {
+    if (options.endpoint !== undefined) checkEndpoint(options.endpoint)
     this.#options = { ...defaults, ...options }
   }
 
