@@ -6,9 +6,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { observe } from '../../src/diagnostics.ts'
-import { type Disk, systemDisk } from '../../src/journal/disk.ts'
 import { startTestEngine } from '../support/engine.ts'
 import { ManualClock } from '../support/manual-clock.ts'
+import { TroubledDisk } from './troubled-disk.ts'
 import { ask, call, cborWire, dataIn } from './wire-client.ts'
 
 /** Section 9 of the specification: what was acknowledged stays, whatever happens to the process. */
@@ -230,16 +230,46 @@ describe('9 a data directory', () => {
   }
 })
 
+describe('9 a put that is on its way while its shard closes', () => {
+  test('lands in the shard before its end, and no reader is told of the end before', async () => {
+    const disk = new TroubledDisk()
+    await using engine = await startTestEngine({
+      dataDir: newDir(),
+      disk,
+      sync: 'always',
+      streams: [{ name: 's', shardCount: 1 }],
+    })
+    const start = { ...S, ShardId: '0', ShardIteratorType: 'TRIM_HORIZON' }
+    const { ShardIterator } = await ask(engine.endpoint, 'GetShardIterator', start)
+    disk.holdsSyncs = true
+    const put = ask(engine.endpoint, 'PutRecord', { ...S, PartitionKey: 'k', Data: Buffer.from('late') })
+    while (!disk.isHolding) await new Promise((next) => setImmediate(next))
+    await ask(engine.endpoint, 'SplitShard', { ...S, ShardToSplit: '0', NewStartingHashKey: '1000' })
+    const early = await ask(engine.endpoint, 'GetRecords', { ShardIterator })
+    assert.deepEqual([early.Records, early.ChildShards], [[], undefined])
+    assert.ok(early.NextShardIterator)
+    disk.releaseSyncs()
+    assert.equal((await put).ShardId, 'shardId-000000000000')
+    const page = await ask(engine.endpoint, 'GetRecords', { ShardIterator: early.NextShardIterator })
+    assert.deepEqual(
+      page.Records.map(({ SequenceNumber }) => SequenceNumber),
+      [(await put).SequenceNumber],
+    )
+    const end = await ask(engine.endpoint, 'GetRecords', { ShardIterator: page.NextShardIterator })
+    assert.deepEqual([end.NextShardIterator, end.ChildShards?.length], [undefined, 2])
+  })
+})
+
 describe('9 a full disk', () => {
   test('refuses writes, keeps what was acknowledged, and reads go on', async () => {
-    const disk = new FillableDisk()
+    const disk = new TroubledDisk()
     const reasons: string[] = []
     const unobserve = observe((news) => {
       if (news.type === 'engine-error') reasons.push(`${news.operation}: ${news.reason}`)
     })
     await using engine = await startTestEngine({
       dataDir: newDir(),
-      disk: disk.disk,
+      disk,
       streams: [{ name: 's', shardCount: 1 }],
     })
     const put = (text: string) =>
@@ -267,28 +297,6 @@ describe('9 a full disk', () => {
     unobserve()
   })
 })
-
-/** The real disk, until somebody says it is full. */
-class FillableDisk {
-  isFull = false
-  readonly disk: Disk = {
-    ...systemDisk,
-    open: (path, mode) => {
-      const file = systemDisk.open(path, mode)
-      return {
-        sizeBytes: () => file.sizeBytes(),
-        write: (bytes, start, length, position) => {
-          if (this.isFull) throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' })
-          return file.write(bytes, start, length, position)
-        },
-        read: (into, start, length, position) => file.read(into, start, length, position),
-        truncate: (sizeBytes) => file.truncate(sizeBytes),
-        sync: () => file.sync(),
-        close: () => file.close(),
-      }
-    },
-  }
-}
 
 interface EngineProcess {
   endpoint: string

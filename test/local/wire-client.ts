@@ -201,7 +201,8 @@ export function encode(value: unknown): Buffer {
       ...entries.flatMap(([key, member]) => [encode(key), encode(member)]),
     ])
   }
-  if (Number.isInteger(value)) return (value as number) < 0 ? head(1, -1 - (value as number)) : head(0, value as number)
+  if (Number.isSafeInteger(value))
+    return (value as number) < 0 ? head(1, -1 - (value as number)) : head(0, value as number)
   const float = Buffer.alloc(9, 0xfb)
   float.writeDoubleBE(value as number, 1)
   return float
