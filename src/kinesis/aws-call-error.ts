@@ -16,10 +16,6 @@ export function callErrorOf(error: unknown, what: string, endpoint: string): Kin
   }
   const facts = classifyThrown(error)
   const reason = reasonOf(error)
-  if (facts.errorCode === 'RegionMissing') {
-    const message = `${what}: no AWS region is configured. Set AWS_REGION, the profile's region or the option region.`
-    return new KinesisCallError(message, facts, { cause: error })
-  }
   if (facts.errorCode.endsWith('ProviderError')) {
     const message = `${what}: no AWS credentials were found (${reason}). Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE or a role; only an endpoint on this machine works without.`
     return new KinesisCallError(message, facts, { cause: error })

@@ -17,19 +17,19 @@ export interface AwsConnection {
 }
 
 /**
- * Adds what a local engine does not need to be told. An endpoint on this machine with no credentials configured gets
- * made-up ones, and a region when there is none: the engine wants a signature, not a secret. Any other host never does:
- * there, missing credentials are an error and the SDK's search for them (which asks the network) is wanted.
+ * Adds what nobody configured: the region us-east-1, as triton.yaml has it, and for an endpoint on this machine made-up
+ * credentials, because a local engine wants a signature and not a secret. Any other host never gets those: there,
+ * missing credentials are an error, and the SDK's search for them (which asks the network) is wanted.
  */
 export async function completeConnection(
   connection: AwsConnection,
   environment: NodeJS.ProcessEnv = process.env,
 ): Promise<AwsConnection> {
-  const { hostname, region } = await askSdk(connection)
-  if (hostname === undefined || !isLoopback(hostname)) return connection
+  const { hostname, hasRegion } = await askSdk(connection)
   const completed = { ...connection }
-  completed.region ??= region ?? 'us-east-1'
-  if (completed.credentials === undefined && !(await hasConfiguredCredentials(connection.profile, environment))) {
+  if (!hasRegion) completed.region = defaultRegion
+  const isLocal = hostname !== undefined && isLoopback(hostname)
+  if (isLocal && !connection.credentials && !(await hasConfiguredCredentials(connection.profile, environment))) {
     completed.credentials = { ...localCredentials }
   }
   return completed
@@ -51,18 +51,19 @@ export function isLoopback(hostname: string): boolean {
 // The SDK writes into what it is given: everybody gets a copy.
 const localCredentials = { accessKeyId: 'local', secretAccessKey: 'local' }
 
+const defaultRegion = 'us-east-1'
+
 /**
- * The host that the SDK would call, and the region it would sign for. The rules for both (option, two environment
- * variables, profile, its `services` section) are the SDK's, so it is the SDK that is asked: it makes a request which
- * is looked at and never sent.
+ * The host that the SDK would call, and whether it knows a region. The rules for both (option, two environment variables,
+ * profile, its `services` section) are the SDK's, so it is the SDK that is asked: it makes a request which is looked at
+ * and never sent.
  */
-async function askSdk(connection: AwsConnection): Promise<{ hostname?: string; region?: string }> {
-  // Without a region the SDK makes no request at all, though a loopback endpoint needs none.
+async function askSdk(connection: AwsConnection): Promise<{ hostname: string | undefined; hasRegion: boolean }> {
   const region = await new KinesisClient(connection).config.region().catch(() => undefined)
   let hostname: string | undefined
   const probe = new KinesisClient({
     ...connection,
-    region: region ?? 'us-east-1',
+    region: region ?? defaultRegion,
     credentials: { ...localCredentials },
     maxAttempts: 1,
     requestHandler: {
@@ -74,7 +75,7 @@ async function askSdk(connection: AwsConnection): Promise<{ hostname?: string; r
   })
   // Whatever else is wrong, the real call will say.
   await probe.send(new ListStreamsCommand({})).catch(() => undefined)
-  return { ...(hostname === undefined ? {} : { hostname }), ...(region === undefined ? {} : { region }) }
+  return { hostname, hasRegion: region !== undefined }
 }
 
 /**

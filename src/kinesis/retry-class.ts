@@ -73,9 +73,6 @@ export function classifyThrown(error: unknown): CallFailure {
   }
   if (certificateCode.test(code)) return { retryClass: 'denied', errorCode: code, mayHaveBeenWritten: false }
   if (credentialErrors.has(name)) return { retryClass: 'denied', errorCode: name, mayHaveBeenWritten: false }
-  if (message === 'Region is missing') {
-    return { retryClass: 'denied', errorCode: 'RegionMissing', mayHaveBeenWritten: false }
-  }
   if (name === 'TimeoutError' && message.includes('did not establish a connection')) {
     return { retryClass: 'transient', errorCode: 'ETIMEDOUT', mayHaveBeenWritten: false }
   }

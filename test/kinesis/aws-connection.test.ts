@@ -53,7 +53,7 @@ test('an endpoint on this machine works with nothing configured at all', async (
 test('the endpoint may come from the environment or a profile, as the SDK has it', async () => {
   process.env['AWS_ENDPOINT_URL'] = 'http://127.0.0.1:1'
   process.env['AWS_REGION'] = 'eu-west-1'
-  assert.deepEqual(await completeConnection({}), { region: 'eu-west-1', credentials: local })
+  assert.deepEqual(await completeConnection({}), { credentials: local })
   process.env['AWS_ENDPOINT_URL_KINESIS'] = 'https://kinesis.eu-west-1.amazonaws.com'
   assert.deepEqual(await completeConnection({}), {})
   delete process.env['AWS_ENDPOINT_URL_KINESIS']
@@ -67,7 +67,7 @@ test('a profile may name the endpoint, region and services, without credentials'
     '[profile laptop]\nregion = ap-south-1\nservices = here\n[services here]\nkinesis =\n  endpoint_url = http://localhost:4567\n',
   )
   process.env['AWS_PROFILE'] = 'laptop'
-  assert.deepEqual(await completeConnection({}), { region: 'ap-south-1', credentials: local })
+  assert.deepEqual(await completeConnection({}), { credentials: local })
 })
 
 test('credentials that are configured are used on this machine, too', async () => {
@@ -95,12 +95,11 @@ test('any other host never gets made-up credentials, and the error says what to 
   }
 })
 
-test('a missing region is an error that says what to set', async () => {
-  const api = createAwsKinesisApi({ credentials: local })
-  const error = await api.listStreams().catch((reason) => reason)
-  api.close()
-  assert.deepEqual([error.retryClass, error.errorCode, error.mayHaveBeenWritten], ['denied', 'RegionMissing', false])
-  assert.match(error.message, /no AWS region is configured\. Set AWS_REGION/)
+test('the region is the option, else what the SDK finds, else us-east-1', async () => {
+  assert.deepEqual(await completeConnection({}), { region: 'us-east-1' })
+  assert.deepEqual(await completeConnection({ region: 'eu-west-3' }), { region: 'eu-west-3' })
+  process.env['AWS_REGION'] = 'eu-west-1'
+  assert.deepEqual(await completeConnection({}), {})
 })
 
 test('an endpoint that is no URL is refused at once, with its text', () => {

@@ -50,7 +50,6 @@ test('what Node and the SDK throw tells whether anything was sent', () => {
     [failure('CERT_HAS_EXPIRED', {}), 'denied', 'CERT_HAS_EXPIRED', false],
     [failure('ERR_TLS_CERT_ALTNAME_INVALID', {}), 'denied', 'ERR_TLS_CERT_ALTNAME_INVALID', false],
     [failure(undefined, { name: 'CredentialsProviderError' }), 'denied', 'CredentialsProviderError', false],
-    [failure(undefined, { message: 'Region is missing' }), 'denied', 'RegionMissing', false],
     [
       failure(undefined, {
         name: 'TimeoutError',
