@@ -210,10 +210,9 @@ export function encode(value: unknown): Buffer {
 
 function head(major: number, argument: number): Buffer {
   if (argument < 24) return Buffer.of((major << 5) | argument)
-  const bytes = Buffer.alloc(9)
-  bytes[0] = (major << 5) | 27
-  bytes.writeBigUInt64BE(BigInt(argument), 1)
-  return bytes
+  const info = argument < 0x100 ? 24 : argument < 0x1_0000 ? 25 : argument < 0x1_0000_0000 ? 26 : 27
+  const digits = argument.toString(16).padStart(2 << (info - 24), '0')
+  return Buffer.concat([Buffer.of((major << 5) | info), Buffer.from(digits, 'hex')])
 }
 
 /** CBOR of definite lengths, all of it. */

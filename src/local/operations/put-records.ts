@@ -2,6 +2,8 @@ import { shardIdOf } from '../../kinesis/shard.ts'
 import type { EngineCore } from '../engine-core.ts'
 import type { RecordRefusal } from '../record-refusals.ts'
 import { type IncomingRecord, type PutBatch, putBatch } from '../records/put-batch.ts'
+import { putScanned } from '../records/put-scanned.ts'
+import { writePutAnswer } from '../records/write-put-answer.ts'
 import { WrittenNumbers } from '../records/written-numbers.ts'
 import { data, hashKey, partitionKey, required, streamReference } from '../shapes/members.ts'
 import type { LiveStream } from '../state/live-stream.ts'
@@ -29,14 +31,17 @@ export const putRecords = operation({
       ...streamReference,
     },
   },
-  async run(core, input) {
+  runOnBody: putScanned,
+  async run(core, input, format) {
     const stream = findServingStream(core, input)
     const records = input.Records.map(({ PartitionKey, ExplicitHashKey, Data }): IncomingRecord => {
       const explicitHashKey = readExplicitHashKey(ExplicitHashKey)
       return { key: Buffer.from(PartitionKey), partitionKey: PartitionKey, explicitHashKey, data: Data }
     })
     checkSizes(core, records)
-    return describe(core, stream, await putBatch(core, stream, records, 'PutRecords'))
+    const batch = await putBatch(core, stream, records, 'PutRecords')
+    if (batch.refusals.length === 0) return writePutAnswer(stream, batch.written.blocks, batch.shardIndexes, format)
+    return describe(core, stream, batch)
   },
 })
 

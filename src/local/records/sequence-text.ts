@@ -9,9 +9,17 @@ export const sequenceNumberDigits = 56
  */
 export class SequenceText {
   /** ASCII digits of the present number. */
-  readonly digits = Buffer.alloc(sequenceNumberDigits)
+  readonly digits: Buffer
 
-  constructor(createTimeSeconds: number, shardIndex: number, seqIx: number, seqTimeSeconds: number) {
+  /** `digits` is where they are to stand. */
+  constructor(
+    createTimeSeconds: number,
+    shardIndex: number,
+    seqIx: number,
+    seqTimeSeconds: number,
+    digits: Buffer = Buffer.alloc(sequenceNumberDigits),
+  ) {
+    this.digits = digits
     const parts = { createTimeSeconds, shardIndex, seqIx: BigInt(seqIx), seqTimeSeconds }
     this.digits.write(sequenceNumberValue(parts).toString(), 'latin1')
   }

@@ -95,6 +95,11 @@ export class LiveStream {
     return this.#opening
   }
 
+  /** Whether `log` has been opened, so that `write` can be called at once. */
+  get isOpen(): boolean {
+    return this.#log !== undefined
+  }
+
   /** Numbers the records and hands them to the log. The log must have been opened. */
   write(batches: readonly ShardBatch[], nowMs: number): Written {
     const log = this.#log

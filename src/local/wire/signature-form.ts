@@ -4,19 +4,19 @@ import { ApiError } from '../api-error.ts'
  * Any credentials work: a signature's value is not checked. Its form is, as Kinesis does, so that a client which
  * forgot to sign learns it here and not in production.
  */
-export function checkSignatureForm(headers: RequestHeaders, url: string): void {
+export function signatureComplaint(headers: RequestHeaders, url: string): ApiError | undefined {
   const authorization = headers['authorization']
   const query = queryOf(url)
   const isInQuery = query.has('X-Amz-Algorithm')
   if (authorization && isInQuery)
-    throw new ApiError(
+    return new ApiError(
       'InvalidSignatureException',
       "Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as HTTP header.",
     )
   if (!authorization && !isInQuery)
-    throw new ApiError('MissingAuthenticationTokenException', 'Missing Authentication Token')
+    return new ApiError('MissingAuthenticationTokenException', 'Missing Authentication Token')
   const complaint = authorization ? headerComplaint(authorization, headers) : queryComplaint(query)
-  if (complaint !== '') throw new ApiError('IncompleteSignatureException', complaint)
+  return complaint === '' ? undefined : new ApiError('IncompleteSignatureException', complaint)
 }
 
 export interface RequestHeaders {

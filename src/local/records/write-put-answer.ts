@@ -1,0 +1,87 @@
+import { shardIdOf } from '../../kinesis/shard.ts'
+import type { BodyFormat } from '../shapes/read-input.ts'
+import type { LiveStream } from '../state/live-stream.ts'
+import type { AppendBlock } from '../stream-log.ts'
+import { SequenceText, sequenceNumberDigits } from './sequence-text.ts'
+
+/** The answer to a PutRecords of which no record failed, written into one buffer. */
+export function writePutAnswer(
+  stream: LiveStream,
+  blocks: readonly AppendBlock[],
+  shardIndexes: Int32Array,
+  format: BodyFormat,
+): Buffer {
+  const layout = format === 'json' ? jsonLayout : cborLayout
+  const entries = new Map<number, Entry>()
+  let entryBytes = 0
+  for (const block of blocks) {
+    const entry = new Entry(layout, stream, block)
+    entries.set(block.shardIndex, entry)
+    entryBytes = Math.max(entryBytes, entry.bytes.length)
+  }
+  const out = Buffer.allocUnsafe(layout.head(shardIndexes.length).length + shardIndexes.length * (entryBytes + 1) + 2)
+  let at = layout.head(shardIndexes.length).copy(out)
+  for (let record = 0; record < shardIndexes.length; record++) {
+    const entry = entries.get(shardIndexes[record] as number) as Entry
+    if (format === 'json' && record > 0) out[at++] = 0x2c
+    out.set(entry.bytes, at)
+    at += entry.bytes.length
+    entry.number.advance()
+  }
+  at += layout.tail.copy(out, at)
+  return out.subarray(0, at)
+}
+
+/** The answer for one record of a shard; its number is counted up in place. */
+class Entry {
+  readonly bytes: Buffer
+  readonly number: SequenceText
+
+  constructor(layout: Layout, stream: LiveStream, { shardIndex, firstSeqIx, seqTimeSeconds }: AppendBlock) {
+    this.bytes = layout.entry(shardIdOf(shardIndex))
+    const digits = this.bytes.subarray(layout.digitsAt, layout.digitsAt + sequenceNumberDigits)
+    const createdSeconds = stream.shard(shardIndex)?.createdSeconds ?? 0
+    this.number = new SequenceText(createdSeconds, shardIndex, firstSeqIx, seqTimeSeconds, digits)
+  }
+}
+
+interface Layout {
+  head(recordCount: number): Buffer
+  entry(shardId: string): Buffer
+  /** Where an entry's sequence number stands. */
+  digitsAt: number
+  tail: Buffer
+}
+
+const digits = '0'.repeat(sequenceNumberDigits)
+
+const jsonLayout: Layout = {
+  head: () => Buffer.from('{"FailedRecordCount":0,"Records":['),
+  entry: (shardId) => Buffer.from(`{"SequenceNumber":"${digits}","ShardId":"${shardId}"}`),
+  digitsAt: 19,
+  tail: Buffer.from(']}'),
+}
+
+const cborLayout: Layout = {
+  head: (recordCount) =>
+    Buffer.concat([
+      Buffer.of(0xa2, 0x71),
+      Buffer.from('FailedRecordCount'),
+      Buffer.of(0, 0x67),
+      Buffer.from('Records'),
+      Buffer.of(0x99, recordCount >> 8, recordCount & 0xff),
+    ]),
+  entry: (shardId) =>
+    Buffer.concat([
+      Buffer.of(0xa2, 0x6e),
+      Buffer.from('SequenceNumber'),
+      Buffer.of(0x78, sequenceNumberDigits),
+      Buffer.from(digits),
+      Buffer.of(0x67),
+      Buffer.from('ShardId'),
+      Buffer.of(0x60 | shardId.length),
+      Buffer.from(shardId),
+    ]),
+  digitsAt: 18,
+  tail: Buffer.alloc(0),
+}
