@@ -166,15 +166,17 @@ function serve(
     if (length > maxBodyBytes) return
     const body = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, length)
     const { method = '', url = '', headers } = request
-    void answer({ method, url, headers, body }).then((given) => {
-      if (given.delivery === undefined) send(response, given)
-      else if (given.delivery === 'cut') cut(response)
-      else if (given.delivery === 'half') sendHalf(response, given)
-      else {
-        abandoned.add(response)
-        response.once('close', () => abandoned.delete(response))
-      }
-    })
+    void answer({ method, url, headers, body })
+      .then((given) => {
+        if (given.delivery === undefined) send(response, given)
+        else if (given.delivery === 'cut') cut(response)
+        else if (given.delivery === 'half') sendHalf(response, given)
+        else {
+          abandoned.add(response)
+          response.once('close', () => abandoned.delete(response))
+        }
+      })
+      .catch(() => cut(response))
   })
 }
 
