@@ -77,6 +77,15 @@ export type Diagnostic =
       oldestSequenceNumber?: string
     }
   | {
+      /** The time asked for lies before everything that the stream keeps: what arrived in between is gone. */
+      type: 'time-trimmed'
+      stream: string
+      /** Epoch milliseconds. */
+      askedMs: number
+      /** Epoch milliseconds; what arrived earlier is no longer in the stream. */
+      horizonMs: number
+    }
+  | {
       /** Kinesis lists no parent for this shard, or not one that still exists. */
       type: 'parent-unlisted'
       stream: string

@@ -74,6 +74,12 @@ export function describeDiagnostic(news: Diagnostic): [level: Level, message: st
         `${news.stream} ${news.shardId} no longer holds sequence number ${news.sequenceNumber}: its retention has passed. ` +
           `Reading starts at the oldest record${news.oldestSequenceNumber ? `, ${news.oldestSequenceNumber}` : ''}; what lay between is lost`,
       ]
+    case 'time-trimmed':
+      return [
+        'warn',
+        `${news.stream} no longer holds what arrived at ${new Date(news.askedMs).toISOString()}: its retention has passed. ` +
+          `Reading starts at ${new Date(news.horizonMs).toISOString()}; what lay between is lost`,
+      ]
     case 'parent-unlisted':
       return ['info', `${news.stream} ${news.shardId} has a parent that is gone: ${news.parentShardId}`]
     case 'merge-parent-unknown':

@@ -45,6 +45,7 @@ export async function beginReading(settings: ReadSettings, signal: AbortSignal):
   for (const expired of expiredPositions(map, facts, given)) {
     report({ type: 'position-trimmed', stream: settings.stream, ...expired })
   }
+  await reportTrimmedTime(settings, facts.elsewhere, signal)
   return { map, lineage: new Lineage(map, planStart(map, shards, facts, given), given), known }
 }
 
@@ -102,6 +103,22 @@ function checkGivenShards(settings: ReadSettings, map: ShardMap, shards: readonl
       `stream "${settings.stream}" has no shard ${number} (${shardId}), nor children of it; ` +
         `it has: ${describeShardNumbers(shards)}`,
     )
+  }
+}
+
+/** Kinesis starts at its oldest record without a word when a time is asked for that it no longer keeps. */
+async function reportTrimmedTime(settings: ReadSettings, start: Position, signal: AbortSignal): Promise<void> {
+  const { api, stream, clock } = settings
+  if (start.type !== 'AT_TIMESTAMP') return
+  try {
+    const { retentionHours, createdAtMs } = await api.describeStreamSummary(stream, signal)
+    const horizonMs = clock.now() - retentionHours * 3_600_000
+    const askedMs = start.timestampMs
+    // What was asked from before the stream began is only gone if the stream itself is older than what it keeps.
+    if (askedMs < horizonMs && createdAtMs < horizonMs) report({ type: 'time-trimmed', stream, askedMs, horizonMs })
+  } catch (error) {
+    // News is all that it is for: without an answer, or the right to ask, reading goes on.
+    if (!(error instanceof KinesisCallError || error instanceof ClosedError)) throw error
   }
 }
 

@@ -1,11 +1,11 @@
 import { setMaxListeners } from 'node:events'
 import { sleep } from '../clock.ts'
 import { report } from '../diagnostics.ts'
-import { NotFoundError, TritonError } from '../errors.ts'
+import { NotFoundError } from '../errors.ts'
 import { describePosition } from '../kinesis/position.ts'
-import { backoffMs } from './backoff.ts'
 import { type Beginning, beginReading, listShards } from './begin-reading.ts'
 import type { BegunShard } from './lineage.ts'
+import { awaitOtherReaders } from './other-readers.ts'
 import { PrefetchBudget } from './prefetch-budget.ts'
 import type { ReadSettings } from './read-settings.ts'
 import { type ShardPage, ShardReader } from './shard-reader.ts'
@@ -110,10 +110,15 @@ export class PageFeed {
 
   async #prepare(): Promise<Beginning | undefined> {
     const { signal } = this.#life
-    const beginning = await beginReading(this.#settings, signal)
-    const isLatest = beginning?.lineage.startsAtLatest ?? []
-    await Promise.all(isLatest.map((shardId) => this.#reader({ shardId, position: { type: 'LATEST' } }).open()))
-    return beginning
+    try {
+      const beginning = await beginReading(this.#settings, signal)
+      const latest = beginning?.lineage.startsAtLatest ?? []
+      await Promise.all(latest.map((shardId) => this.#reader({ shardId, position: { type: 'LATEST' } }).open()))
+      return beginning
+    } catch (error) {
+      this.#life.abort()
+      throw error
+    }
   }
 
   #reader(begun: Pick<BegunShard, 'shardId' | 'position'>): ShardReader {
@@ -131,13 +136,20 @@ export class PageFeed {
   }
 
   #startReady(): void {
-    const lineage = this.beginning?.lineage
-    if (lineage === undefined || this.#life.signal.aborted) return
-    for (const begun of lineage.begin()) this.#run(() => this.#readShard(begun))
-    if (lineage.unsettledParents().length > 0 && !this.#isAskingOthers) {
-      this.#isAskingOthers = true
-      this.#run(() => this.#askOthers().finally(() => (this.#isAskingOthers = false)))
-    }
+    const { beginning } = this
+    if (beginning === undefined || this.#life.signal.aborted) return
+    for (const begun of beginning.lineage.begin()) this.#run(() => this.#readShard(begun))
+    if (this.#isAskingOthers || beginning.lineage.unsettledParents().length === 0) return
+    this.#isAskingOthers = true
+    this.#run(() => this.#askOthers(beginning).finally(() => (this.#isAskingOthers = false)))
+  }
+
+  #askOthers(beginning: Beginning): Promise<void> {
+    return awaitOtherReaders(this.#settings, beginning, this.#life.signal, () => {
+      this.#startReady()
+      // A parent that retention took in the meantime is waited for no longer.
+      if (beginning.lineage.unsettledParents().length > 0) this.#relist()
+    })
   }
 
   async #readShard(begun: BegunShard): Promise<void> {
@@ -230,57 +242,6 @@ export class PageFeed {
     }
   }
 
-  /** Learns from the checkpoints how far other readers are with the other parents of merged shards. */
-  async #askOthers(): Promise<void> {
-    const { stream, clock, untilCaughtUp, mergeGraceMs, random } = this.#settings
-    const { signal } = this.#life
-    const lineage = this.beginning?.lineage
-    const begunMs = clock.monotonic()
-    const awaited = new Set<string>()
-    let failedCount = 0
-    while (lineage !== undefined && !signal.aborted) {
-      const target = await this.#settings.checkpointTarget()
-      let rows: ReadonlyMap<string, { isFinished: boolean }> | undefined
-      try {
-        rows = await target?.store.load(target.client, stream)
-        failedCount = 0
-      } catch (error) {
-        // The database may come back; until it does, nobody can say that the other parent is done.
-        if (!(error instanceof TritonError)) throw error
-        failedCount += 1
-        const delayMs = backoffMs(failedCount, random)
-        const facts = { stream, client: target?.client ?? '', errorCode: error.code }
-        report({ type: 'checkpoint-retry', ...facts, attempt: failedCount, delayMs })
-        await sleep(clock, delayMs, signal)
-        continue
-      }
-      const isPatient = target !== undefined && !untilCaughtUp
-      const isStrangeAwaited = isPatient && clock.monotonic() - begunMs < mergeGraceMs
-      for (const { shardId, parentShardId } of lineage.unsettledParents()) {
-        const names = { stream, shardId, otherParentShardId: parentShardId }
-        if (rows !== undefined && this.#isDone(parentShardId, rows)) lineage.settle(parentShardId)
-        else if (isPatient && (rows?.has(parentShardId) === true || isStrangeAwaited)) {
-          if (!awaited.has(shardId)) report({ type: 'merge-parent-awaited', ...names })
-          awaited.add(shardId)
-        } else {
-          report({ type: 'merge-parent-unknown', ...names })
-          lineage.settle(parentShardId)
-        }
-      }
-      for (const begun of lineage.begin()) this.#run(() => this.#readShard(begun))
-      if (lineage.unsettledParents().length === 0) return
-      this.#relist()
-      await sleep(clock, askAgainMs, signal)
-    }
-  }
-
-  #isDone(parentShardId: string, rows: ReadonlyMap<string, { isFinished: boolean }>): boolean {
-    const map = this.beginning?.map
-    return (
-      rows.get(parentShardId)?.isFinished === true || map?.someDescendant(parentShardId, (id) => rows.has(id)) === true
-    )
-  }
-
   /** Runs a loop whose failure is the feed's, and knows when the last one has ended. */
   #run(task: () => Promise<void>): void {
     this.#taskCount += 1
@@ -298,8 +259,6 @@ export class PageFeed {
   }
 }
 
-/** How often the checkpoints of other readers are looked at while one of them is waited for. */
-const askAgainMs = 1_000
 /** How often a listing is repeated that does not show a child yet, and how long after the one before. */
 const lateListings = 20
 const listAgainMs = 500

@@ -160,6 +160,30 @@ test('records that retention took before they were read are told with the place 
   assert.deepEqual(trimmed, [{ type: 'position-trimmed', ...facts, oldestSequenceNumber: kept }])
 })
 
+test('a time before all that the stream keeps is told, and one that it keeps is not', async () => {
+  let skewMs = 0
+  const clock: Clock = { ...systemClock, now: () => Date.now() + skewMs }
+  await using aging = await startTestEngine({ clock })
+  const through = createAwsKinesisApi({ endpoint: aging.endpoint, region: 'us-east-1' })
+  await through.createStream('aging', 1)
+  const bornMs = clock.now()
+  const trimmedFrom = async (atMs: number) => {
+    const reader = read(
+      'aging',
+      { from: 'timestamp', at: new Date(atMs) },
+      { clock: { ...hasty, now: clock.now } },
+      through,
+    )
+    const { heard } = await hearing(() => drain(reader))
+    return heard.filter(({ type }) => type === 'time-trimmed').length
+  }
+  assert.equal(await trimmedFrom(bornMs - 48 * 3_600_000), 0)
+  skewMs = 30 * 3_600_000
+  assert.equal(await trimmedFrom(bornMs), 1)
+  assert.equal(await trimmedFrom(bornMs + 10 * 3_600_000), 0)
+  through.close()
+})
+
 test('an engine that goes down and comes back on its directory is waited for', async () => {
   const dataDir = await mkdtemp(join(tmpdir(), 'triton-outage-'))
   let outage = await startTestEngine({ dataDir })

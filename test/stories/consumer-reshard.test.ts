@@ -5,6 +5,7 @@ import { iterate } from '../../src/consumer/iterate.ts'
 import type { IterateOptions, StartPosition } from '../../src/consumer/read-settings.ts'
 import type { StreamIterator } from '../../src/consumer/stream-iterator.ts'
 import { observe } from '../../src/diagnostics.ts'
+import { TritonCheckpointError } from '../../src/errors.ts'
 import { createAwsKinesisApi } from '../../src/kinesis/aws-kinesis-api.ts'
 import type { KinesisApi } from '../../src/kinesis/kinesis-api.ts'
 import type { LocalEngine } from '../../src/local/index.ts'
@@ -167,10 +168,13 @@ test('without checkpoints a merged shard is read at once, and the reader says wh
   const unobserve = observe((news) => {
     if (news.type === 'merge-parent-unknown') unknown.push(`${news.shardId} of ${news.otherParentShardId}`)
   })
-  const lines = await drain(read(stream, { from: 'oldest' }, { shardNumbers: [0], untilCaughtUp: true }))
+  const checkpoint = () => Promise.reject(new TritonCheckpointError('TRITON_DB is not set'))
+  for (const without of [{}, { checkpoint }]) {
+    const iterator = read(stream, { from: 'oldest' }, { shardNumbers: [0], ...without })
+    assert.deepEqual(load.faultsIn(await collect(iterator, () => load.recordCount)), [])
+    assert.deepEqual(unknown.splice(0), ['shardId-000000000002 of shardId-000000000001'])
+  }
   unobserve()
-  assert.deepEqual(load.faultsIn(lines), [])
-  assert.deepEqual(unknown, ['shardId-000000000002 of shardId-000000000001'])
 })
 
 test('latest begins at the open descendants of the shards that were given', async () => {
