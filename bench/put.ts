@@ -31,7 +31,7 @@ const events = Array.from({ length: recordCount }, (_, index): Event => {
     user: `user-${index}`,
     action: 'checkout.completed',
     amount: index % 1000,
-    note: 'x'.repeat(92 - String(index).length),
+    note: 'x'.repeat(127 - String(index).length),
   }
 })
 const encoded = events.map((event) => Buffer.from(encodeMsgpack(event)))

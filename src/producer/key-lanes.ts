@@ -7,11 +7,11 @@ import type { PendingRecord } from './pending-record.ts'
  *
  *     ready   its first record waits for the next batch
  *     busy    some of its records are in a request, or rest before they are sent again; the others wait behind them
- *     gone    nothing of this key is left
+ *     idle    nothing of this key is left; the lane is kept for its next record, unless there are many
  */
 export interface KeyLane {
   readonly key: string
-  state: 'ready' | 'busy' | 'gone'
+  state: 'ready' | 'busy' | 'idle'
   first: PendingRecord | undefined
   last: PendingRecord | undefined
   recordCount: number
@@ -59,6 +59,9 @@ export class KeyLanes {
     if (lane === undefined) {
       lane = new Lane(key)
       this.#lanes.set(key, lane)
+    }
+    if (lane.state === 'idle') {
+      lane.state = 'ready'
       this.#ready.push(lane)
     }
     if (lane.last === undefined) lane.first = record
@@ -96,7 +99,7 @@ export class KeyLanes {
       if (batch.length > countBefore) {
         lane.state = 'busy'
         this.#readyCount -= lane.recordCount
-      } else if (lane.first === undefined) this.#drop(lane)
+      } else if (lane.first === undefined) this.#leave(lane)
       else break
       queue.shift()
     }
@@ -169,7 +172,7 @@ export class KeyLanes {
   #free(lane: KeyLane, queue: Fifo<KeyLane>): void {
     if (lane.state !== 'busy') return
     if (lane.first === undefined) {
-      this.#drop(lane)
+      this.#leave(lane)
       return
     }
     lane.state = 'ready'
@@ -177,15 +180,18 @@ export class KeyLanes {
     queue.push(lane)
   }
 
-  #drop(lane: KeyLane): void {
-    lane.state = 'gone'
-    this.#lanes.delete(lane.key)
+  #leave(lane: KeyLane): void {
+    lane.state = 'idle'
+    if (this.#lanes.size > keptLanes) this.#lanes.delete(lane.key)
   }
 }
 
+/** So many keys that come again and again find their lane; with a new key in every record there would be no end. */
+const keptLanes = 10_000
+
 class Lane implements KeyLane {
   readonly key: string
-  state: KeyLane['state'] = 'ready'
+  state: KeyLane['state'] = 'idle'
   first: PendingRecord | undefined
   last: PendingRecord | undefined
   recordCount = 0
