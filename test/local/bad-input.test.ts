@@ -91,7 +91,12 @@ describe('a body of JSON', () => {
 describe('a client', () => {
   test('with headers of 64 KiB is refused, and others are served', async () => {
     const headers = { ...headersOf('json', 'ListStreams'), 'x-long': 'x'.repeat(65_536) }
-    assert.equal((await send(engine.endpoint, { headers, body: '{}' })).status, 431)
+    // The answer is 431, but a client that is still writing may only learn that the connection has ended.
+    const refusal = await send(engine.endpoint, { headers, body: '{}' }).then(
+      ({ status }) => status,
+      (error) => error.code,
+    )
+    assert.ok([431, 'ECONNRESET', 'EPIPE'].includes(refusal), String(refusal))
     await assert.rejects(send(engine.endpoint, { headers, body: '{}', isHttp2: true }))
     await isAlive()
   })
