@@ -119,8 +119,11 @@ async function startWith(store: StateStore, settings: Required<LocalEngineOption
     const close = () => {
       closing.abort()
       closed ??= server.close().then(async () => {
-        await streams.close()
-        store.close()
+        try {
+          await streams.close()
+        } finally {
+          store.close()
+        }
       })
       return closed
     }

@@ -28,6 +28,7 @@ for (const wire of wires) {
       assert.equal(Buffer.from(String(answer.headers['x-amz-id-2']), 'base64').length, 72)
       assert.equal(answer.headers['content-length'], String(answer.bytes.length))
       assert.equal(answer.headers['transfer-encoding'], undefined)
+      assert.equal(answer.headers['connection'], undefined)
       assert.deepEqual(answer.body.StreamNames, ['wire'])
     })
 

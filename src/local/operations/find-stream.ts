@@ -41,7 +41,7 @@ export function findStream(core: EngineCore, reference: StreamReference): LiveSt
 /** The stream, when it takes and gives records. */
 export function findServingStream(core: EngineCore, reference: StreamReference): LiveStream {
   const stream = findStream(core, reference)
-  if (!isServing(stream)) throw streamNotFound(core, stream.state.name)
+  if (!stream.isServing) throw streamNotFound(core, stream.state.name)
   return stream
 }
 
@@ -60,10 +60,6 @@ export function checkProvisioned(core: EngineCore, { state }: LiveStream): void 
     throw validationError(
       `Request is invalid. Stream ${state.name} under account ${core.account} is in On-Demand mode.`,
     )
-}
-
-export function isServing(stream: LiveStream): boolean {
-  return stream.state.status === 'ACTIVE' || stream.state.status === 'UPDATING'
 }
 
 /** The shard of an active stream that a reshard names. */

@@ -4,9 +4,9 @@ import { type PageTail, writeRecordsPage } from '../records/write-records-page.t
 import { pageLimit, required, streamArn, streamId } from '../shapes/members.ts'
 import type { LiveStream } from '../state/live-stream.ts'
 import { horizonMs, isExpired, type ShardState } from '../state/stream-state.ts'
-import type { LogPage } from '../stream-log.ts'
+import type { LogPage, ReadQuery } from '../stream-log.ts'
 import { describeChildShard } from './describe-shard.ts'
-import { isServing, shardDoesNotExist, streamNameOf } from './find-stream.ts'
+import { shardDoesNotExist, streamNameOf } from './find-stream.ts'
 import { operation } from './operation.ts'
 
 /** Data and keys of one answer. */
@@ -29,18 +29,18 @@ export const getRecords = operation({
     const stream = core.streams.bySerial(serial)
     const shard = stream?.shard(shardIndex)
     const nowMs = core.clock.now()
-    if (stream === undefined || shard === undefined || !isServing(stream) || isExpired(stream.state, shard, nowMs))
+    if (stream === undefined || shard === undefined || !stream.isServing || isExpired(stream.state, shard, nowMs))
       throw shardDoesNotExist(core, streamName, shardIndex)
     // Asked before reading: records that arrive while we read are then seen by a later page at the latest.
     const mayBeFinished = shard.closedMs !== undefined && !stream.isDraining(shardIndex)
-    const log = await stream.log()
-    const page = await log.read({
+    const page = await readPage(stream, {
       shardIndex,
       fromSeqIx: iterator.fromSeqIx,
       notBeforeMs: horizonMs(stream.state, nowMs),
       maxRecords: input.Limit ?? maxGetRecords,
       maxBytes: maxPageBytes,
     })
+    if (page === undefined) throw shardDoesNotExist(core, streamName, shardIndex)
     const isFinished = mayBeFinished && page.recordCount === 0 && page.reachesTip
     const tail = isFinished
       ? endOf(core, stream, shard)
@@ -51,6 +51,17 @@ export const getRecords = operation({
     return writeRecordsPage(shard, page.blocks, tail, format)
   },
 })
+
+/** Undefined when the stream was deleted under the read. */
+async function readPage(stream: LiveStream, query: ReadQuery): Promise<LogPage | undefined> {
+  try {
+    const log = await stream.log()
+    return await log.read(query)
+  } catch (error) {
+    if (stream.isServing) throw error
+    return undefined
+  }
+}
 
 function millisBehind(page: LogPage, nowMs: number): number {
   const last = page.blocks.at(-1)

@@ -6,7 +6,7 @@ import { required, sequenceNumber, shardId, streamReference, timestamp } from '.
 import type { InputOf } from '../shapes/shape.ts'
 import type { LiveStream } from '../state/live-stream.ts'
 import { horizonMs, isExpired, type ShardState } from '../state/stream-state.ts'
-import { isServing, readShardId, shardDoesNotExist, streamNameOf } from './find-stream.ts'
+import { readShardId, shardDoesNotExist, streamNameOf } from './find-stream.ts'
 import { operation } from './operation.ts'
 
 const getShardIteratorInput = {
@@ -36,7 +36,7 @@ export const getShardIterator = operation({
     if (
       stream === undefined ||
       shard === undefined ||
-      !isServing(stream) ||
+      !stream.isServing ||
       isExpired(stream.state, shard, core.clock.now())
     )
       throw shardDoesNotExist(core, name, shardIndex)

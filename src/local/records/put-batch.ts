@@ -1,5 +1,5 @@
 import type { EngineCore } from '../engine-core.ts'
-import { isServing, streamNotFound } from '../operations/find-stream.ts'
+import { streamNotFound } from '../operations/find-stream.ts'
 import type { RecordRefusal } from '../record-refusals.ts'
 import type { LiveStream, ShardBatch, Written } from '../state/live-stream.ts'
 import { packedLength, packRecord } from './packed-records.ts'
@@ -33,7 +33,7 @@ export async function putBatch(
   operation: string,
 ): Promise<PutBatch> {
   await stream.log()
-  if (!isServing(stream)) throw streamNotFound(core, stream.state.name)
+  if (!stream.isServing) throw streamNotFound(core, stream.state.name)
   const { routing, state } = stream
   const shardIndexes = Int32Array.from(records, ({ explicitHashKey, partitionKey }) =>
     explicitHashKey === undefined ? routing.shardOf(partitionKey) : routing.shardOfHashKey(explicitHashKey),

@@ -1,7 +1,6 @@
 import { hashKeyOf } from '../../kinesis/hash-key.ts'
 import { defaultMaxRecordBytes, maxBatchBytes } from '../../kinesis/limits.ts'
 import type { EngineCore } from '../engine-core.ts'
-import { isServing } from '../operations/find-stream.ts'
 import type { BodyFormat } from '../shapes/read-input.ts'
 import type { ShardBatch } from '../state/live-stream.ts'
 import type { RoutingTable } from '../state/routing-table.ts'
@@ -21,7 +20,7 @@ export function putScanned(core: EngineCore, body: Buffer, format: BodyFormat): 
   const scan = scans[format]
   if (!scan.scan(body)) return undefined
   const stream = core.streams.get(scan.streamName)
-  if (stream === undefined || !stream.isOpen || !isServing(stream)) return undefined
+  if (stream === undefined || !stream.isOpen || !stream.isServing) return undefined
   const { count } = scan
   const shardIndexes = new Int32Array(count)
   const batches = pack(scan, body, stream.routing, shardIndexes)

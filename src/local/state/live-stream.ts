@@ -1,4 +1,4 @@
-import { assert } from '../../errors.ts'
+import { assert, ClosedError } from '../../errors.ts'
 import type { AppendBlock, ShardTail, StreamLog } from '../stream-log.ts'
 import { RoutingTable } from './routing-table.ts'
 import type { KeptStream, StateStore } from './state-store.ts'
@@ -37,6 +37,7 @@ export class LiveStream {
   #shards: Map<number, ShardState>
   #log: StreamLog | undefined
   #opening: Promise<StreamLog> | undefined
+  #isClosed = false
   readonly #openLog: () => Promise<StreamLog>
   readonly #store: StateStore
   /** Next seqIx per group of shards. */
@@ -63,6 +64,11 @@ export class LiveStream {
     return this.#state
   }
 
+  /** Whether it takes and gives records. */
+  get isServing(): boolean {
+    return this.#state.status === 'ACTIVE' || this.#state.status === 'UPDATING'
+  }
+
   get routing(): RoutingTable {
     return this.#routing
   }
@@ -81,6 +87,7 @@ export class LiveStream {
   /** The stream's records; opened at first use, so that an engine with many streams is up at once. */
   log(): StreamLog | Promise<StreamLog> {
     if (this.#log !== undefined) return this.#log
+    if (this.#isClosed) throw new ClosedError(`the records of stream ${this.#state.name} have been closed`)
     this.#opening ??= this.#openLog().then(
       (log) => {
         this.#log = log
@@ -139,6 +146,7 @@ export class LiveStream {
 
   /** Gives the records' files back. With `keepCounters` numbers go on without a gap at the next start. */
   async close(keepCounters: boolean): Promise<void> {
+    this.#isClosed = true
     const log = this.#log ?? (await this.#opening?.catch(() => undefined))
     await log?.close()
     this.#log = undefined

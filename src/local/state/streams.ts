@@ -158,15 +158,24 @@ export class Streams {
 
   async #trim(): Promise<void> {
     for (const stream of [...this.#byName.values()]) {
-      const { state } = stream
       if (this.#isClosed) return
-      if (state.status !== 'ACTIVE' && state.status !== 'UPDATING') continue
-      const nowMs = this.#clock.now()
-      const log = await stream.log()
-      await log.trim(horizonMs(state, nowMs))
-      const shards = stream.state.shards.filter((shard) => !isExpired(stream.state, shard, nowMs))
-      if (shards.length < stream.state.shards.length) this.change(stream, { ...stream.state, shards })
+      try {
+        await this.#trimStream(stream)
+      } catch (error) {
+        // The others are trimmed all the same, and this one is tried again in a minute.
+        report({ type: 'engine-error', operation: `trim stream ${stream.state.name}`, reason: reasonOf(error) })
+      }
     }
+  }
+
+  async #trimStream(stream: LiveStream): Promise<void> {
+    if (!stream.isServing) return
+    const nowMs = this.#clock.now()
+    const log = await stream.log()
+    await log.trim(horizonMs(stream.state, nowMs))
+    const { state } = stream
+    const shards = state.shards.filter((shard) => !isExpired(state, shard, nowMs))
+    if (stream.isServing && shards.length < state.shards.length) this.change(stream, { ...state, shards })
   }
 
   #inBackground(operation: string, act: () => Promise<void>): void {

@@ -189,8 +189,11 @@ function refuseBody(request: AnyRequest, response: AnyResponse, chunks: Buffer[]
 function send(response: AnyResponse, { status, headers, body }: ApiAnswer): void {
   if (response.destroyed) return
   headers['content-length'] = String(body.length)
-  if (response instanceof http.ServerResponse) response.writeHead(status, headers).end(body)
-  else response.writeHead(status, headers).end(body)
+  if (response instanceof http.ServerResponse) {
+    // Kinesis keeps connections alive without saying so.
+    response.removeHeader('connection')
+    response.writeHead(status, headers).end(body)
+  } else response.writeHead(status, headers).end(body)
 }
 
 function sendHalf(response: AnyResponse, { status, headers, body }: ApiAnswer): void {
