@@ -42,7 +42,7 @@ function readAnswer(reader: CborReader): PutAnswer {
   for (let left = reader.mapLength(); reader.hasMore(left); left--) {
     const name = reader.name()
     if (reader.isNull()) continue
-    if (name === 'SequenceNumber') sequenceNumber = reader.text()
+    if (name === 'SequenceNumber') sequenceNumber = reader.asciiText()
     else if (name === 'ShardId') shardId = reader.name()
     else if (name === 'ErrorCode') errorCode = reader.name()
     else if (name === 'ErrorMessage') errorMessage = reader.text()

@@ -100,6 +100,13 @@ export class CborReader {
       : this.#buffer.toString('latin1', start, end)
   }
 
+  /** A text that is ASCII by its nature, such as a sequence number: it is not looked through for anything else. */
+  asciiText(): string {
+    if (this.#peek() === ((textKind << 5) | 31)) return this.text()
+    const { start, end } = this.#span(textKind, 'text')
+    return this.#buffer.toString('latin1', start, end)
+  }
+
   /** A view into the source (a copy only when it came in pieces). */
   bytes(): Uint8Array {
     if (this.#peek() === ((bytesKind << 5) | 31)) return this.#chunks(bytesKind)

@@ -1,3 +1,4 @@
+import { TritonError } from '../errors.ts'
 import type { PutAnswer } from '../kinesis/kinesis-api.ts'
 import { classifyCode, KinesisCallError, type RetryClass } from '../kinesis/retry-class.ts'
 import type { AcceptedAnswer, PendingRecord } from './pending-record.ts'
@@ -46,7 +47,8 @@ export function judgeCallError(error: unknown): Failure {
   }
   // Not a failure of Kinesis': the connection was closed under us, or there is a bug. Trying again won't help.
   const { name, message } = error instanceof Error ? error : new Error(String(error))
-  return { errorCode: name, errorMessage: message, errorClass: 'denied', mayHaveBeenWritten: true, cause: error }
+  const errorCode = error instanceof TritonError ? error.code : name
+  return { errorCode, errorMessage: message, errorClass: 'denied', mayHaveBeenWritten: true, cause: error }
 }
 
 /**

@@ -62,9 +62,11 @@ export function resolveProducerOptions(options: ProducerOptions): ResolvedProduc
   checkInteger('batchBytes', resolved.batchBytes, 1, maxBatchBytes)
   checkInteger('requestsInFlight', resolved.requestsInFlight, 1, 10_000)
   checkInteger('bufferBytes', resolved.bufferBytes, 1, Number.MAX_SAFE_INTEGER)
-  for (const name of ['lingerMs', 'deadlineMs', 'retryDelayMs', 'longestRetryDelayMs'] as const) {
+  for (const name of ['lingerMs', 'retryDelayMs', 'longestRetryDelayMs'] as const) {
     if (!(resolved[name] >= 0)) throw wrongOption(name, 'a number of milliseconds, 0 or more', resolved[name])
   }
+  if (!(resolved.deadlineMs > 0))
+    throw wrongOption('deadlineMs', 'a number of milliseconds above 0', resolved.deadlineMs)
   if (resolved.maxRecordBytes !== undefined) {
     checkInteger('maxRecordBytes', resolved.maxRecordBytes, 1, highestMaxRecordBytes)
   }

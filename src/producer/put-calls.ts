@@ -48,12 +48,11 @@ export class ManyPut implements PutCall {
   readonly #entries: Iterator<PutEntry>
   readonly #resolve: (outcomes: PutOutcome[]) => void
   readonly #reject: (error: unknown) => void
-  readonly #outcomes: PutOutcome[] = []
+  readonly #outcomes: (PutOutcome | undefined)[] = []
   #peeked: PutEntry | undefined
   #isExhausted = false
   /** What the caller's iterator threw. */
   #problem: { error: unknown } | undefined
-  #takenCount = 0
   #settledCount = 0
 
   constructor(
@@ -81,7 +80,8 @@ export class ManyPut implements PutCall {
 
   take(): number {
     this.#peeked = undefined
-    return this.#takenCount++
+    // A place for each outcome in their order: requests end in any order, and arrays with gaps are slow.
+    return this.#outcomes.push(undefined) - 1
   }
 
   accept(index: number, answer: AcceptedAnswer, reordered: boolean): void {
@@ -94,9 +94,9 @@ export class ManyPut implements PutCall {
   }
 
   finishIfDone(): void {
-    if (!this.#isExhausted || this.#settledCount < this.#takenCount) return
+    if (!this.#isExhausted || this.#settledCount < this.#outcomes.length) return
     this.onFinished?.()
-    if (this.#problem === undefined) this.#resolve(this.#outcomes)
+    if (this.#problem === undefined) this.#resolve(this.#outcomes as PutOutcome[])
     else this.#reject(this.#problem.error)
   }
 

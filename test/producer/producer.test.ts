@@ -425,7 +425,7 @@ test('an option out of its range is a ConfigError that names it', () => {
   const wrong: [ProducerOptions, RegExp][] = [
     [{ batchRecords: 501 }, /batchRecords must be a whole number from 1 to 500; it is 501/],
     [{ batchBytes: 11 * 1024 * 1024 }, /batchBytes/],
-    [{ deadlineMs: -1 }, /deadlineMs/],
+    [{ deadlineMs: 0 }, /deadlineMs must be a number of milliseconds above 0; it is 0/],
     [{ lingerMs: Number.NaN }, /lingerMs/],
     [{ bufferBytes: 0 }, /bufferBytes/],
     [{ order: 'sorted' as 'lane' }, /order must be 'lane' or 'strict'/],
