@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { sleep } from '../clock.ts'
 import { shardIdOf } from '../kinesis/shard.ts'
-import { ApiError, internalFailure, limitExceeded } from './api-error.ts'
+import { type ApiError, internalFailure, limitExceeded } from './api-error.ts'
 import type { EngineCore } from './engine-core.ts'
 import { faultTargetOf } from './fault-target.ts'
 import { delayMsOf, type FaultRule } from './faults.ts'
+import { rateExceeded } from './operations/rate-exceeded.ts'
 import type { ApiAnswer } from './wire/answer-request.ts'
 
 /** Operations that are throttled by shard; the others are by stream. */
@@ -32,11 +33,7 @@ export function misbehaveAfter(answer: ApiAnswer, fault: FaultRule): void {
 
 function throttled(core: EngineCore, operation: string, fault: FaultRule, input: object): ApiError {
   const { stream, shardIndexes } = faultTargetOf(core, input)
-  const account = `under account ${core.account}.`
-  if (!shardOperations.has(operation)) return limitExceeded(`Rate exceeded for stream ${stream ?? ''} ${account}`)
-  const shardId = fault.shard ?? shardIdOf(shardIndexes[0] ?? 0)
-  return new ApiError(
-    'ProvisionedThroughputExceededException',
-    `Rate exceeded for shard ${shardId} in stream ${stream ?? ''} ${account}`,
-  )
+  if (!shardOperations.has(operation))
+    return limitExceeded(`Rate exceeded for stream ${stream ?? ''} under account ${core.account}.`)
+  return rateExceeded(core, stream ?? '', fault.shard ?? shardIdOf(shardIndexes[0] ?? 0))
 }

@@ -1,6 +1,6 @@
 import type { EngineCore } from './engine-core.ts'
 import type { FaultTarget } from './faults.ts'
-import { parseShardId } from './operations/find-stream.ts'
+import { parseShardId } from './operations/find-shard.ts'
 import type { LiveStream } from './state/live-stream.ts'
 
 /** Which stream and shards a checked input is about, whatever its operation: what fault rules look at. */

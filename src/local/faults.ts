@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts'
 import { report } from '../diagnostics.ts'
 import { ConfigError } from '../errors.ts'
 import { type Random, seededRandom } from '../random.ts'
-import { parseShardId } from './operations/find-stream.ts'
+import { parseShardId } from './operations/find-shard.ts'
 import type { RecordJudge, RecordRefusal, RecordRefusals } from './record-refusals.ts'
 
 /**

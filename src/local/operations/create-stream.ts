@@ -1,6 +1,6 @@
 import { limitExceeded, resourceInUse } from '../api-error.ts'
 import { required, shardCount, streamModeDetails, streamName } from '../shapes/members.ts'
-import { checkShardLimit } from './find-stream.ts'
+import { checkShardLimit } from './check-shard-limit.ts'
 import { operation } from './operation.ts'
 
 /** Streams that may be in CREATING at a time (AWS: CreateStream). */

@@ -6,7 +6,8 @@ import type { LiveStream } from '../state/live-stream.ts'
 import { horizonMs, isExpired, type ShardState } from '../state/stream-state.ts'
 import type { LogPage, ReadQuery } from '../stream-log.ts'
 import { describeChildShard } from './describe-shard.ts'
-import { shardDoesNotExist, streamNameOf } from './find-stream.ts'
+import { shardDoesNotExist } from './find-shard.ts'
+import { streamNameOf } from './find-stream.ts'
 import { operation } from './operation.ts'
 
 /** Data and keys of one answer. */

@@ -6,7 +6,8 @@ import { required, sequenceNumber, shardId, streamReference, timestamp } from '.
 import type { InputOf } from '../shapes/shape.ts'
 import type { LiveStream } from '../state/live-stream.ts'
 import { horizonMs, isExpired, type ShardState } from '../state/stream-state.ts'
-import { readShardId, shardDoesNotExist, streamNameOf } from './find-stream.ts'
+import { readShardId, shardDoesNotExist } from './find-shard.ts'
+import { streamNameOf } from './find-stream.ts'
 import { operation } from './operation.ts'
 
 const getShardIteratorInput = {

@@ -2,9 +2,9 @@ import { shardIdOf } from '../../kinesis/shard.ts'
 import { invalidArgument } from '../api-error.ts'
 import { required, shardId, streamReference } from '../shapes/members.ts'
 import { resharding } from '../state/pending-change.ts'
-import { checkProvisioned, findActiveStream, findShard, readShardId, streamNameOf } from './find-stream.ts'
+import { checkNotClosed, findShard, readShardId } from './find-shard.ts'
+import { checkProvisioned, findActiveStream, streamNameOf } from './find-stream.ts'
 import { operation } from './operation.ts'
-import { checkNotClosed } from './split-shard.ts'
 
 export const mergeShards = operation({
   input: {

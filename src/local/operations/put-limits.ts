@@ -2,7 +2,7 @@ import { maxHashKey } from '../../kinesis/hash-key.ts'
 import { defaultMaxRecordBytes, maxBatchBytes } from '../../kinesis/limits.ts'
 import { invalidArgument } from '../api-error.ts'
 import type { EngineCore } from '../engine-core.ts'
-import { violationsError, violationText } from '../shapes/find-violations.ts'
+import { violationsError, violationText } from '../shapes/check-constraints.ts'
 
 /** What a PutRecords could hold when kinesalite's suite was written. */
 const legacyMaxBatchBytes = 5 * 1024 * 1024

@@ -1,6 +1,6 @@
 import { parseSequenceNumber } from '../../kinesis/sequence-number.ts'
 import { shardIdOf } from '../../kinesis/shard.ts'
-import { ApiError, internalFailure, invalidArgument } from '../api-error.ts'
+import { internalFailure, invalidArgument } from '../api-error.ts'
 import type { EngineCore } from '../engine-core.ts'
 import { putBatch } from '../records/put-batch.ts'
 import { WrittenNumbers } from '../records/written-numbers.ts'
@@ -9,6 +9,7 @@ import type { LiveStream } from '../state/live-stream.ts'
 import { findServingStream } from './find-stream.ts'
 import { operation } from './operation.ts'
 import { checkRecordSize, readExplicitHashKey } from './put-limits.ts'
+import { rateExceeded } from './rate-exceeded.ts'
 
 export const putRecord = operation({
   input: {
@@ -30,7 +31,7 @@ export const putRecord = operation({
     const record = { key, partitionKey: input.PartitionKey, explicitHashKey, data: input.Data }
     const { shardIndexes, refusals, written } = await putBatch(core, stream, [record], 'PutRecord')
     const shardIndex = shardIndexes[0] as number
-    if (refusals[0] === 'throttled') throw rateExceeded(core, stream, shardIndex)
+    if (refusals[0] === 'throttled') throw rateExceeded(core, stream.state.name, shardIdOf(shardIndex))
     if (refusals[0] !== undefined) throw internalFailure()
     return {
       ShardId: shardIdOf(shardIndex),
@@ -47,12 +48,4 @@ function checkOrdering(core: EngineCore, stream: LiveStream, text: string | unde
     throw invalidArgument(
       `ExclusiveMinimumSequenceNumber ${text} used in PutRecord on stream ${stream.state.name} under account ${core.account} is invalid.`,
     )
-}
-
-export function rateExceeded(core: EngineCore, stream: LiveStream, shardIndex: number): ApiError {
-  return new ApiError('ProvisionedThroughputExceededException', rateExceededText(core, stream, shardIndex))
-}
-
-export function rateExceededText(core: EngineCore, stream: LiveStream, shardIndex: number): string {
-  return `Rate exceeded for shard ${shardIdOf(shardIndex)} in stream ${stream.state.name} under account ${core.account}.`
 }

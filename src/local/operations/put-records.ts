@@ -11,7 +11,7 @@ import type { AnswerObject } from '../wire/encode-answer.ts'
 import { findServingStream } from './find-stream.ts'
 import { operation } from './operation.ts'
 import { checkBatchSize, checkRecordSize, readExplicitHashKey } from './put-limits.ts'
-import { rateExceededText } from './put-record.ts'
+import { rateExceededText } from './rate-exceeded.ts'
 
 export const putRecords = operation({
   input: {
@@ -73,6 +73,6 @@ function describeRefusal(
   if (refusal === 'internal-failure') return { ErrorCode: 'InternalFailure', ErrorMessage: 'Internal Service Failure.' }
   return {
     ErrorCode: 'ProvisionedThroughputExceededException',
-    ErrorMessage: rateExceededText(core, stream, shardIndex),
+    ErrorMessage: rateExceededText(core, stream.state.name, shardIdOf(shardIndex)),
   }
 }

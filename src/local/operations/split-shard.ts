@@ -1,17 +1,10 @@
 import { shardIdOf } from '../../kinesis/shard.ts'
 import { invalidArgument } from '../api-error.ts'
-import type { EngineCore } from '../engine-core.ts'
 import { hashKey, required, shardId, streamReference } from '../shapes/members.ts'
 import { resharding } from '../state/pending-change.ts'
-import type { ShardState } from '../state/stream-state.ts'
-import {
-  checkProvisioned,
-  checkShardLimit,
-  findActiveStream,
-  findShard,
-  readShardId,
-  streamNameOf,
-} from './find-stream.ts'
+import { checkShardLimit } from './check-shard-limit.ts'
+import { checkNotClosed, findShard, readShardId } from './find-shard.ts'
+import { checkProvisioned, findActiveStream, streamNameOf } from './find-stream.ts'
 import { operation } from './operation.ts'
 
 export const splitShard = operation({
@@ -42,10 +35,3 @@ export const splitShard = operation({
     return undefined
   },
 })
-
-export function checkNotClosed(core: EngineCore, streamName: string, shard: ShardState): void {
-  if (shard.closedMs === undefined) return
-  throw invalidArgument(
-    `Shard ${shardIdOf(shard.index)} in stream ${streamName} under account ${core.account} has already been merged or split, and thus is not eligible for merging or splitting.`,
-  )
-}

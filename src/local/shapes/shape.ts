@@ -1,6 +1,6 @@
 /**
  * What an operation takes, as data: the service model's shapes with their constraints. `readInput` checks types by
- * them, `findViolations` constraints, and `InputOf` gives the TypeScript type of a checked input.
+ * them, `checkConstraints` constraints, and `InputOf` gives the TypeScript type of a checked input.
  */
 export type Shape =
   | StringShape
