@@ -10,10 +10,12 @@ import { logDiagnostics } from './log-diagnostics.ts'
 import { standardOutput } from './output.ts'
 import { Progress } from './progress.ts'
 import { type RecordLines, recordLines } from './record-lines.ts'
+import { preferSmallHeap } from './small-heap.ts'
 import { tell } from './tell.ts'
 
 /** Prints records until there are no more, Ctrl-C, or nobody reads what is printed. */
 export async function getRecords(definition: StreamDefinition, flags: GetFlags): Promise<void> {
+  preferSmallHeap()
   const { name, region, endpoint } = definition
   const stopLog = logDiagnostics(flags.verbose)
   const keepsCheckpoints = flags.from.from === 'checkpoint'
@@ -46,11 +48,10 @@ async function printAll(records: StreamIterator<string>, lines: RecordLines, kee
   // On one terminal the two would write over one another.
   const progress = process.stdout.isTTY ? undefined : new Progress('printed')
   let undecodableCount = 0
-  let isPrinting = false
   let isSaving = false
-  // Never ahead of what has left: whatever was handed out has been printed, and who reads it has taken it.
+  // Never ahead of what has left: what was handed out was printed in the same turn, and who reads it has taken it all.
   const saveWhenIdle = () => {
-    if (isPrinting || isSaving || !output.isSettled) return
+    if (isSaving || !output.isSettled) return
     isSaving = true
     // A failure here was reported, and is tried again; the last save tells it.
     records
@@ -63,21 +64,15 @@ async function printAll(records: StreamIterator<string>, lines: RecordLines, kee
   const timer = keepsCheckpoints ? setInterval(saveWhenIdle, checkpointEveryMs) : undefined
   let savedMs = systemClock.monotonic()
   try {
-    for await (const batch of records.batches()) {
-      isPrinting = true
-      let byteCount = 0
-      for (const record of batch) {
-        if (record.error) undecodableCount++
-        byteCount += record.bytes.length
-        await output.write(lines.print(record))
-      }
-      progress?.add(batch.length, byteCount)
-      if (keepsCheckpoints && systemClock.monotonic() - savedMs >= checkpointEveryMs) {
-        await output.settle()
-        await records.checkpoint()
-        savedMs = systemClock.monotonic()
-      }
-      isPrinting = false
+    for await (const record of records) {
+      if (record.error) undecodableCount++
+      progress?.add(1, record.bytes.length)
+      const settling = output.write(lines.print(record))
+      if (!settling) continue
+      await settling
+      if (!keepsCheckpoints || systemClock.monotonic() - savedMs < checkpointEveryMs) continue
+      await records.checkpoint()
+      savedMs = systemClock.monotonic()
     }
     await output.settle()
     if (keepsCheckpoints) await records.checkpoint()

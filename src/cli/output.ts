@@ -4,31 +4,29 @@ import { OutputClosedError } from './exit-code.ts'
 
 /**
  * Standard output, written in pieces large enough to be cheap. What is written leaves at the next turn of the event loop
- * at the latest; `settle` waits for it, and so do writers once `pieceBytes` wait.
+ * at the latest; `settle` waits for it, and so do writers once `pieceLength` wait.
  */
 export class Output {
   private readonly stream: Writable
-  private readonly pieceBytes: number
-  private waiting: (string | Uint8Array)[] = []
-  private waitingBytes = 0
+  private readonly pieceLength: number
+  private waiting = ''
   private unsettledCount = 0
   private isFlushPlanned = false
   private failure: Error | undefined
 
-  constructor(stream: Writable, pieceBytes = 64 * 1024) {
+  constructor(stream: Writable, pieceLength = 64 * 1024) {
     this.stream = stream
-    this.pieceBytes = pieceBytes
+    this.pieceLength = pieceLength
     stream.on('error', (error) => {
       this.failure ??= (error as NodeJS.ErrnoException).code === 'EPIPE' ? new OutputClosedError() : error
     })
   }
 
   /** Throws once the output is closed. What it answers, when it answers something, is to be awaited before more is written. */
-  write(piece: string | Uint8Array): Promise<void> | undefined {
+  write(piece: string): Promise<void> | undefined {
     if (this.failure) throw this.failure
-    this.waiting.push(piece)
-    this.waitingBytes += piece.length
-    if (this.waitingBytes >= this.pieceBytes) return this.settle()
+    this.waiting += piece
+    if (this.waiting.length >= this.pieceLength) return this.settle()
     if (!this.isFlushPlanned) {
       this.isFlushPlanned = true
       setImmediate(() => {
@@ -41,7 +39,7 @@ export class Output {
 
   /** Everything written so far has been taken by who reads it. */
   get isSettled(): boolean {
-    return this.waiting.length === 0 && this.unsettledCount === 0
+    return this.waiting === '' && this.unsettledCount === 0
   }
 
   /** Rejects with what went wrong; an `OutputClosedError` when the reader has gone. */
@@ -52,10 +50,9 @@ export class Output {
   }
 
   private flush(): void {
-    if (this.waiting.length === 0 || this.failure) return
-    const piece = Buffer.concat(this.waiting.map((each) => (typeof each === 'string' ? Buffer.from(each) : each)))
-    this.waiting = []
-    this.waitingBytes = 0
+    if (this.waiting === '' || this.failure) return
+    const piece = this.waiting
+    this.waiting = ''
     this.unsettledCount++
     this.stream.write(piece, (error) => {
       this.unsettledCount--
