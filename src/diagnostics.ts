@@ -128,6 +128,28 @@ export type Diagnostic =
       attempt: number
       delayMs: number
     }
+  // client of tritond
+  | {
+      /** `put` of a non-blocking stream did not hand records on. At most once a second and reason. */
+      type: 'message-dropped'
+      /** The logical name, as all the client's news has it. */
+      stream: string
+      recordCount: number
+      reason: string
+      /** Of the first of them, for people. */
+      detail: string
+    }
+  | {
+      /** Records of `putDurable` went again: the connection broke, or no answer came. They may stand in the spool twice. */
+      type: 'durable-resent'
+      stream: string
+      recordCount: number
+    }
+  | {
+      /** ZeroMQ could not be loaded or would not take the address: nothing will be sent. */ type: 'client-failed'
+      stream: string
+      reason: string
+    }
   // local engine
   | { type: 'engine-listening'; endpoint: string; dataDir: string }
   | { type: 'engine-request'; operation: string; status: number; errorType?: string; durationMs: number }
@@ -142,6 +164,49 @@ export type Diagnostic =
     }
   | { type: 'journal-write-failed'; file: string; reason: string }
   | { type: 'stream-state-changed'; stream: string; status: string }
+  // daemon
+  | { type: 'daemon-listening'; endpoint: string; mode: 'memory' | 'spool' | 'output' }
+  | { type: 'daemon-stopping'; recordCount: number }
+  | { type: 'config-read'; file: string; streamCount: number }
+  | {
+      /** triton.yaml can't be used: the streams of the last good one stay in force, if there was one. */
+      type: 'config-failed'
+      file: string
+      reason: string
+      isOldKept: boolean
+    }
+  | {
+      /** Messages that became no record; `reason` is one of the daemon's closed set. */
+      type: 'message-skipped'
+      reason: string
+      /** What the latest of them was. */
+      detail: string
+      recordCount: number
+      /** Present where the name is one of triton.yaml's. */
+      stream?: string
+    }
+  | {
+      /** Records of a logical stream that were accepted will never be written: Kinesis refused them, or had its time. */
+      type: 'records-lost'
+      stream: string
+      recordCount: number
+      reason: 'refused' | 'given-up'
+      errorCode: string
+    }
+  | {
+      /** A logical stream's records came back; nothing of it is sent for `delayMs`. */
+      type: 'stream-resting'
+      stream: string
+      recordCount: number
+      delayMs: number
+    }
+  | {
+      /** There is no room: the daemon does not read its sockets until there is. */
+      type: 'intake-paused'
+      stream: string
+      heldBytes: number
+    }
+  | { type: 'intake-resumed'; pausedMs: number }
 
 export type DiagnosticType = Diagnostic['type']
 

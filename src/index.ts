@@ -17,6 +17,16 @@ export {
 export type { CheckpointTarget, Fallback, IterateOptions, StartPosition } from './consumer/read-settings.ts'
 export type { StreamIterator } from './consumer/stream-iterator.ts'
 export type { DecodedRecord, StreamRecord, UndecodedRecord } from './consumer/stream-record.ts'
+export type { DropReason } from './daemon/drop-report.ts'
+export type { DurableRefusalReason } from './daemon/durable-protocol.ts'
+export { type DurableFailure, DurablePutError } from './daemon/durable-put-error.ts'
+export type { NonblockingStreamOptions } from './daemon/nonblocking-options.ts'
+export {
+  getNonblockingStream,
+  type NonblockingCounts,
+  type NonblockingPutOptions,
+  NonblockingStream,
+} from './daemon/nonblocking-stream.ts'
 export { type Diagnostic, type DiagnosticType, diagnosticsChannelName, observe } from './diagnostics.ts'
 export {
   ClosedError,

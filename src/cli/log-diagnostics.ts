@@ -110,6 +110,12 @@ export function describeDiagnostic(news: Diagnostic): [level: Level, message: st
         'warn',
         `the checkpoint of ${news.client} on ${news.stream} waits ${ms(news.delayMs)} for attempt ${news.attempt + 1}: ${news.errorCode}`,
       ]
+    case 'message-dropped':
+      return ['warn', `${news.recordCount} records of ${news.stream} did not go to tritond: ${news.detail}`]
+    case 'durable-resent':
+      return ['info', `${news.recordCount} records of ${news.stream} go to tritond again: no answer came`]
+    case 'client-failed':
+      return ['error', `nothing of ${news.stream} can go to tritond: ${news.reason}`]
     case 'engine-listening':
       return ['info', `listening at ${news.endpoint}, data in ${news.dataDir}`]
     case 'engine-request':
@@ -127,9 +133,43 @@ export function describeDiagnostic(news: Diagnostic): [level: Level, message: st
       return ['error', `${news.file} can't be written: ${news.reason}`]
     case 'stream-state-changed':
       return ['info', `stream ${news.stream} is ${news.status}`]
+    case 'daemon-listening':
+      return ['info', `listening at ${news.endpoint}, ${modeTexts[news.mode]}`]
+    case 'daemon-stopping':
+      return ['info', `stopping; ${news.recordCount} records wait`]
+    case 'config-read':
+      return ['info', `read ${news.file}: ${news.streamCount} streams`]
+    case 'config-failed':
+      return ['warn', `${news.reason}; ${news.isOldKept ? 'what was read before stays in force' : 'waiting for it'}`]
+    case 'message-skipped':
+      return [
+        'warn',
+        `skipped ${news.recordCount} messages${news.stream === undefined ? '' : ` for ${news.stream}`} (${news.reason}): ${news.detail}`,
+      ]
+    case 'records-lost':
+      return [
+        'error',
+        `${news.recordCount} records for ${news.stream} are lost, ` +
+          `${news.reason === 'refused' ? 'refused by Kinesis' : 'given up after their time'}: ${news.errorCode}`,
+      ]
+    case 'stream-resting':
+      return ['warn', `${news.recordCount} records for ${news.stream} came back; next attempt in ${ms(news.delayMs)}`]
+    case 'intake-paused':
+      return [
+        'warn',
+        `no room for a record of ${news.stream} beside ${news.heldBytes} bytes: nothing is received meanwhile`,
+      ]
+    case 'intake-resumed':
+      return ['info', `receiving again after ${ms(news.pausedMs)}`]
     default:
       return ['info', undescribed(news)]
   }
+}
+
+const modeTexts = {
+  memory: 'waiting records are in memory only',
+  spool: 'waiting records are on disk',
+  output: 'records are written out, not sent to Kinesis',
 }
 
 function undescribed(news: never): string {
