@@ -166,7 +166,7 @@ export class MessageSender {
 
 /** From here on puts send, too. */
 const crowdedCount = 64
-const sendsInPut = 8
+const sendsInPut = 4
 /** Then others get their turn: a quarter of a millisecond. */
 const sendsInTurn = 256
 const reconnectMs = 100
