@@ -157,7 +157,7 @@ export class Stream<T = unknown> implements AsyncDisposable {
   }
 
   /** All shards that have not expired, in the order of their ids. */
-  listShards(): Promise<Shard[]> {
+  async listShards(): Promise<Shard[]> {
     this.#refuseIfClosed('list the shards of')
     const { name } = this.definition
     const { clock = systemClock, random = systemRandom } = this.#options
