@@ -8,7 +8,8 @@ export function faultTargetOf(core: EngineCore, input: object): FaultTarget {
   const members = new Map<string, unknown>(Object.entries(input))
   const iterator = members.get('ShardIterator')
   if (typeof iterator === 'string') return targetOfIterator(core, iterator)
-  const stream = members.get('StreamName') ?? String(members.get('StreamARN') ?? '/').split('/')[1]
+  const arn = members.get('StreamARN') ?? members.get('ConsumerARN') ?? '/'
+  const stream = members.get('StreamName') ?? String(arn).split('/')[1]
   const name = typeof stream === 'string' && stream !== '' ? stream : undefined
   const named = ['ShardId', 'ShardToSplit', 'ShardToMerge', 'AdjacentShardToMerge']
     .map((member) => members.get(member))

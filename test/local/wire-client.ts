@@ -48,6 +48,16 @@ export interface AnswerBody {
   StreamARN: string
   CurrentShardCount: number
   TargetShardCount: number
+  Consumer: ConsumerBody
+  ConsumerDescription: ConsumerBody & { StreamARN: string }
+  Consumers: ConsumerBody[]
+}
+
+export interface ConsumerBody {
+  ConsumerName: string
+  ConsumerARN: string
+  ConsumerStatus: string
+  ConsumerCreationTimestamp: number
 }
 
 /** A record as put or as read. */
@@ -84,6 +94,7 @@ export interface DescriptionBody {
   RetentionPeriodHours: number
   StreamCreationTimestamp: number
   OpenShardCount: number
+  ConsumerCount: number
 }
 
 export interface WireRequest {

@@ -1,3 +1,4 @@
+import { consumersAt } from '../consumers/consumer-state.ts'
 import { streamReference } from '../shapes/members.ts'
 import { openShards } from '../state/stream-state.ts'
 import { describeStreamBasics } from './describe-stream-basics.ts'
@@ -12,7 +13,7 @@ export const describeStreamSummary = operation({
       StreamDescriptionSummary: {
         ...describeStreamBasics(core, state),
         OpenShardCount: openShards(state).length,
-        ConsumerCount: 0,
+        ConsumerCount: consumersAt(state, core.clock.now()).length,
         MaxRecordSizeInKiB: 1024,
         // The KPL asks again and again while this is absent.
         RecordDistributionStrategy: core.hasLegacyLimits ? undefined : 'USER_PARTITION_KEY',

@@ -6,6 +6,7 @@ const hashKeyText = { type: 'String', pattern: '0|([1-9]\\d{0,38})' } as const
 
 export const streamName = nameText
 export const shardId = nameText
+export const consumerName = nameText
 export const sequenceNumber = sequenceNumberText
 export const hashKey = hashKeyText
 
@@ -14,6 +15,13 @@ export const streamArn = {
   minLength: 1,
   maxLength: 2048,
   pattern: 'arn:aws.*:kinesis:.*:\\d{12}:stream/\\S+',
+} as const
+
+export const consumerArn = {
+  type: 'String',
+  minLength: 1,
+  maxLength: 2048,
+  pattern: '^(arn):aws.*:kinesis:.*:\\d{12}:.*stream\\/[a-zA-Z0-9_.-]+\\/consumer\\/[a-zA-Z0-9_.-]+:[0-9]+',
 } as const
 
 /** Accepted and ignored: we never hand one out (a client that echoes it leaves our endpoint). */
@@ -26,6 +34,14 @@ export const optionalStreamReference = { StreamName: streamName, StreamARN: stre
 export const streamReference = {
   ...optionalStreamReference,
   StreamName: { ...streamName, requiredUnless: (siblings: ReadonlyMap<string, unknown>) => siblings.has('StreamARN') },
+} as const
+
+/** A consumer by its ARN, or by its stream's ARN and its name; `findConsumer` says what holds. */
+export const consumerReference = {
+  StreamARN: streamArn,
+  ConsumerName: consumerName,
+  ConsumerARN: consumerArn,
+  StreamId: streamId,
 } as const
 
 export const pageLimit = { type: 'Integer', min: 1, max: 10_000 } as const

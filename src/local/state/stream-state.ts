@@ -1,4 +1,5 @@
 import type { HashKeyRange } from '../../kinesis/hash-key.ts'
+import type { ConsumerState } from '../consumers/consumer-state.ts'
 import type { ReshardStep } from './reshard.ts'
 
 /**
@@ -25,6 +26,8 @@ export interface StreamState {
   readonly shards: readonly ShardState[]
   /** Indexes are never reused. */
   readonly nextShardIndex: number
+  /** Readers that records are pushed to; `consumersAt` tells which are there now. */
+  readonly consumers?: readonly ConsumerState[]
   /** What will happen by itself: kept, so that a restart in a middle state continues it. */
   readonly pending?: PendingChange
 }
