@@ -12,18 +12,18 @@ export class OutputClosedError extends Error {}
 export class FailedError extends Error {}
 
 /** Tells on stderr what went wrong, in words and not in stack frames, and answers the exit code. */
-export function exitCodeOf(error: unknown): number {
+export function exitCodeOf(error: unknown, program: 'triton' | 'tritond' = 'triton'): number {
   if (error instanceof CommanderError) return error.exitCode
   if (error instanceof OutputClosedError) return 0
   if (error instanceof FailedError) return 1
   const exitCode = error instanceof UsageError ? 2 : 1
-  process.stderr.write(`triton: ${describeFailure(error)}\n`)
+  process.stderr.write(`${program}: ${describeFailure(error)}\n`)
   if (process.env['TRITON_DEBUG']) process.stderr.write(`${stackOf(error)}\n`)
   return exitCode
 }
 
 function describeFailure(error: unknown): string {
-  if (error instanceof UsageError || error instanceof TypeError) return error.message
+  if (error instanceof UsageError) return error.message
   if (error instanceof TritonError) return error.message.trimEnd()
   if (error instanceof KinesisCallError) return describeCallFailure(error)
   const code = (error as { code?: unknown } | null)?.code ?? (error instanceof Error ? error.name : typeof error)
