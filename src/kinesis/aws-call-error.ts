@@ -54,5 +54,6 @@ function reasonOf(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) {
     return [...new Set(error.errors.map(reasonOf))].join(', ')
   }
-  return error instanceof Error ? error.message.replace(/\.$/, '') : String(error)
+  const text = error instanceof Error ? error.message : String(error)
+  return text.replace(/\s+/g, ' ').trim().replace(/\.$/, '')
 }
