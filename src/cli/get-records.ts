@@ -49,7 +49,7 @@ async function printAll(records: StreamIterator<string>, lines: RecordLines, kee
   const progress = process.stdout.isTTY ? undefined : new Progress('printed')
   let undecodableCount = 0
   let isSaving = false
-  // Never ahead of what has left: what was handed out was printed in the same turn, and who reads it has taken it all.
+  // Never ahead of what has left: what was handed out was printed in the same turn, and all of that is out.
   const saveWhenIdle = () => {
     if (isSaving || !output.isSettled) return
     isSaving = true

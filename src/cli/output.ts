@@ -37,9 +37,9 @@ export class Output {
     return undefined
   }
 
-  /** Everything written so far has been taken by who reads it. */
+  /** Everything written so far has left: it is in the file, or in the pipe to who reads it. */
   get isSettled(): boolean {
-    return this.waiting === '' && this.unsettledCount === 0
+    return this.waiting === '' && this.unsettledCount === 0 && this.failure === undefined
   }
 
   /** Rejects with what went wrong; an `OutputClosedError` when the reader has gone. */

@@ -60,6 +60,7 @@ describe('the output', () => {
     output.write('a')
     await assert.rejects(output.settle(), OutputClosedError)
     assert.throws(() => output.write('b'), OutputClosedError)
+    assert.equal(output.isSettled, false)
   })
 
   test('tells any other failure as it is', async () => {
