@@ -8,6 +8,7 @@ BUILD := dist/.triton-build
 SOURCES := $(shell find src bin -type f)
 TESTS = $(shell find test -name '*.test.ts' | sort)
 INPUT ?=
+KEY ?=
 
 .PHONY: help dev demo test soak shell bench check format clean
 
@@ -17,8 +18,8 @@ help: ## Lists the targets
 dev: $(BUILD) ## Installs and builds, then says how to go on
 	@echo "Ready. Next: 'make demo' to see it run, 'make shell' to try the library, 'npx triton --help' for the program."
 
-demo: $(BUILD) ## Real records through a local stream, with kills and a split (INPUT=path for your own JSON lines)
-	@node --import tsx demo/demo.ts $(if $(INPUT),--input '$(INPUT)')
+demo: $(BUILD) ## Real records through a local stream, with kills and a split (INPUT=path and KEY=field for your own JSON lines)
+	@node --import tsx demo/demo.ts $(if $(INPUT),--input '$(INPUT)') $(if $(KEY),--key '$(KEY)')
 
 test: $(BUILD) ## All tests; random suites run a seeded share (about 1 %)
 	node --import tsx --test --test-concurrency=2 --test-reporter=spec $(TESTS)

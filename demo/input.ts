@@ -26,7 +26,7 @@ export function readInput(path: string | undefined, keyField: string | undefined
 }
 
 function readJsonLines(path: string): Row[] {
-  const lines = readFileSync(path, 'utf8').split('\n')
+  const lines = readText(path).split('\n')
   const rows: Row[] = []
   for (const [index, line] of lines.entries()) {
     if (line.trim() === '') continue
@@ -34,6 +34,14 @@ function readJsonLines(path: string): Row[] {
   }
   if (rows.length === 0) throw new Error(`${path} holds no records; it should hold one JSON object a line`)
   return rows
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new Error(`INPUT should name a file of JSON lines: ${error instanceof Error ? error.message : error}`)
+  }
 }
 
 function parseRow(line: string, place: string): Row {
