@@ -1,0 +1,135 @@
+import { closeSync, openSync, readFileSync } from 'node:fs'
+import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { defaultConfigPath } from '../config.ts'
+import { startTritond, type Tritond, type TritondOptions } from '../daemon/tritond.ts'
+import { defaultHost, defaultPort } from '../daemon/tritond-options.ts'
+import { StorageError } from '../errors.ts'
+import { exitCodeOf } from './exit-code.ts'
+import { addVerboseFlag, wholeNumber } from './flags.ts'
+import { logDiagnostics } from './log-diagnostics.ts'
+import { tell } from './tell.ts'
+
+interface TritondFlags {
+  verbose: number
+  skipKinesis?: boolean
+  output_file?: string
+  config?: string
+  host?: string
+  port?: number
+  flushMs?: number
+  memoryMax?: number
+  recordTtl?: number
+  drainMs: number
+}
+
+/** Runs the daemon until a signal ends it, and answers its exit code. Never rejects. */
+export async function runTritond(args: readonly string[]): Promise<number> {
+  try {
+    const program = buildProgram()
+    program.parse(args.map(modernSpelling), { from: 'user' })
+    return await serve(program.opts<TritondFlags>())
+  } catch (error) {
+    return exitCodeOf(error, 'tritond')
+  }
+}
+
+function buildProgram(): Command {
+  const command = new Command('tritond')
+    .description('Takes records from processes on this host at once, and puts them into Kinesis.')
+    .version(versionOfPackage(), '-V, --version', 'print the version')
+    .option('-c, --config <file>', `triton.yaml; default TRITON_CONFIG, else ${defaultConfigPath}`)
+    .option('--host <address>', `address to listen at; default TRITON_ZMQ_HOST, else ${defaultHost}`)
+    .option('--port <port>', `port for records; 0 takes a free one; default TRITON_ZMQ_PORT, else ${defaultPort}`, port)
+    .option('--flush-ms <ms>', 'how long a record waits for company (default: 100)', wholeNumber(0))
+    .option('--memory-max <bytes>', 'memory for waiting records (default: 256MiB)', byteSize)
+    .option('--record-ttl <seconds>', 'how long a record is tried (default: 600)', wholeNumber(1))
+    .option('--drain-ms <ms>', 'how long waiting records are sent after SIGTERM', wholeNumber(0), 25_000)
+    .option('--skip-kinesis', "write records to stdout instead, in the old daemon's format")
+    .option('--output_file <file>', 'with --skip-kinesis: append to this file instead')
+    .helpOption('-h, --help', 'print this help')
+    .showHelpAfterError('(tritond --help tells what there is)')
+    .allowExcessArguments(false)
+    .exitOverride((error) => {
+      throw error.exitCode === 0 ? error : new CommanderError(2, error.code, error.message)
+    })
+    .configureOutput({ outputError: (text, write) => write(`tritond: ${text.replace(/^error: /, '')}`) })
+  return addVerboseFlag(command).addHelpText('after', example)
+}
+
+async function serve(flags: TritondFlags): Promise<number> {
+  const stopLog = logDiagnostics(flags.verbose)
+  const output = openOutput(flags)
+  try {
+    const daemon = await startTritond(optionsOf(flags, output))
+    tell(`tritond: listening at ${daemon.endpoint}`)
+    process.on('SIGHUP', () => daemon.reloadConfig())
+    return await endedBySignal(daemon, flags.drainMs)
+  } finally {
+    if (output !== undefined && output !== process.stdout.fd) closeSync(output)
+    stopLog()
+  }
+}
+
+/** Exit code 0 when nothing is lost. */
+async function endedBySignal(daemon: Tritond, drainMs: number): Promise<number> {
+  const { lostCount } = await new Promise<{ lostCount: number }>((resolve, reject) => {
+    const stop = () => void daemon.stop(drainMs).then(resolve, reject)
+    process.on('SIGTERM', stop)
+    process.on('SIGINT', stop)
+  })
+  if (lostCount === 0) return 0
+  tell(`tritond: ended before Kinesis had everything: ${lostCount} records are lost`)
+  return 1
+}
+
+function optionsOf(flags: TritondFlags, outputDescriptor: number | undefined): TritondOptions {
+  const { config, host, port, flushMs, memoryMax, recordTtl } = flags
+  return {
+    ...(config !== undefined && { config }),
+    ...(host !== undefined && { host }),
+    ...(port !== undefined && { port }),
+    ...(flushMs !== undefined && { flushMs }),
+    ...(memoryMax !== undefined && { memoryMaxBytes: memoryMax }),
+    ...(recordTtl !== undefined && { recordTtlMs: recordTtl * 1000 }),
+    ...(outputDescriptor !== undefined && { outputDescriptor }),
+  }
+}
+
+/** As in the old daemon, the file counts only where Kinesis is skipped. */
+function openOutput({ skipKinesis, output_file: file }: TritondFlags): number | undefined {
+  if (!skipKinesis) return undefined
+  if (file === undefined) return process.stdout.fd
+  try {
+    return openSync(file, 'a')
+  } catch (cause) {
+    throw new StorageError(`can't write records to ${file}: ${(cause as Error).message}`, { cause })
+  }
+}
+
+/** The old daemon's short form has two letters, which the parser would take for two flags. */
+function modernSpelling(word: string): string {
+  return word === '-cc' ? '--skip-kinesis' : word
+}
+
+function port(text: string): number {
+  if (/^\d{1,5}$/.test(text) && Number(text) < 65_536) return Number(text)
+  throw new InvalidArgumentError('It must be a port number, 0 to 65535.')
+}
+
+/** `500`, `64KiB`, `256MiB`, `10GiB`. */
+export function byteSize(text: string): number {
+  const match = /^(\d{1,12})(?: ?([KMGT])iB)?$/.exec(text)
+  const bytes = match === null ? Number.NaN : Number(match[1]) * 1024 ** ' KMGT'.indexOf(match[2] ?? ' ')
+  if (Number.isSafeInteger(bytes)) return bytes
+  throw new InvalidArgumentError('It must be a number of bytes, such as 500000, 256MiB or 10GiB.')
+}
+
+function versionOfPackage(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(text) as { version: string }).version
+}
+
+const example = `
+Example:
+  $ TRITON_CONFIG=triton.yaml tritond -v
+`

@@ -1,0 +1,75 @@
+import { type Clock, systemClock } from '../clock.ts'
+import { ConfigError } from '../errors.ts'
+import type { KinesisApi } from '../kinesis/kinesis-api.ts'
+import { type Random, systemRandom } from '../random.ts'
+
+export interface TritondOptions {
+  /** Path of triton.yaml, which need not exist yet. @default TRITON_CONFIG, else /etc/triton.yaml */
+  config?: string
+  /** Address to listen at. @default TRITON_ZMQ_HOST, else '127.0.0.1' */
+  host?: string
+  /** Port for records; 0 takes a free one. @default TRITON_ZMQ_PORT, else 3515 */
+  port?: number
+  /** How long a record waits for company, in milliseconds. @default 100 */
+  flushMs?: number
+  /** Memory that waiting records may take, their bookkeeping included, in bytes. @default 268435456 */
+  memoryMaxBytes?: number
+  /** How long a record is tried before it is given up, in milliseconds. @default 600000 */
+  recordTtlMs?: number
+  /** Records go to this file descriptor, in the old daemon's format, and none to Kinesis. */
+  outputDescriptor?: number
+  /** How often the file of streams is looked at for a change, in milliseconds. @default 1000 */
+  configPollMs?: number
+  /** Kinesis for a stream, which its maker closes. @default the AWS SDK's, at the definition's region and endpoint */
+  api?: KinesisApi
+  /** @default systemClock */
+  clock?: Clock
+  /** @default systemRandom */
+  random?: Random
+}
+
+export type ResolvedTritondOptions = TritondOptions &
+  Required<Omit<TritondOptions, 'config' | 'outputDescriptor' | 'api'>>
+
+export const defaultHost = '127.0.0.1'
+export const defaultPort = 3515
+
+const defaults = {
+  flushMs: 100,
+  memoryMaxBytes: 256 * 1024 * 1024,
+  recordTtlMs: 600_000,
+  configPollMs: 1_000,
+  clock: systemClock,
+  random: systemRandom,
+} satisfies TritondOptions
+
+/** Less could not hold one record of the largest kind. */
+export const leastMemoryBytes = 16 * 1024 * 1024
+
+/** Defaults filled in and every number in its range, or a `ConfigError` that says which is not. */
+export function resolveTritondOptions(options: TritondOptions, environment: NodeJS.ProcessEnv): ResolvedTritondOptions {
+  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+  const resolved: ResolvedTritondOptions = {
+    host: environment['TRITON_ZMQ_HOST'] || defaultHost,
+    port: portFrom(environment['TRITON_ZMQ_PORT']),
+    ...defaults,
+    ...given,
+  }
+  check('port', resolved.port, 0, 65_535)
+  check('flushMs', resolved.flushMs, 0, 60_000)
+  check('memoryMaxBytes', resolved.memoryMaxBytes, leastMemoryBytes, Number.MAX_SAFE_INTEGER)
+  check('recordTtlMs', resolved.recordTtlMs, 1, 2 ** 31 - 1)
+  check('configPollMs', resolved.configPollMs, 1, 2 ** 31 - 1)
+  return resolved
+}
+
+function portFrom(text: string | undefined): number {
+  if (!text) return defaultPort
+  if (/^\d{1,5}$/.test(text) && Number(text) < 65_536) return Number(text)
+  throw new ConfigError(`TRITON_ZMQ_PORT must be a port number, 0 to 65535; it is ${JSON.stringify(text)}`)
+}
+
+function check(name: string, value: number, least: number, most: number): void {
+  if (Number.isInteger(value) && value >= least && value <= most) return
+  throw new ConfigError(`tritond's option ${name} must be a whole number from ${least} to ${most}; it is ${value}`)
+}

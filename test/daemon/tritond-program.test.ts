@@ -1,0 +1,168 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { describe, test } from 'node:test'
+import { encodeHeader } from '../../src/daemon/message-frames.ts'
+import { RunningCli } from '../support/cli.ts'
+import { realName, streamName, TritondPlace } from '../support/tritond.ts'
+
+const golden = join(import.meta.dirname, '../golden/tritond')
+const main = resolve(import.meta.dirname, '../../src/cli/tritond-main.ts')
+
+describe('the program tritond', () => {
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    test(`sends what it has at ${signal} and ends with exit code 0`, async () => {
+      await using place = await TritondPlace.open()
+      const program = run(place, ['--flush-ms', '60000'])
+      const push = place.push(await endpointOf(program))
+      for (let n = 0; n < 50; n++) await push.send([encodeHeader(streamName, 'k'), `record ${n}`])
+      await push.send([encodeHeader('unknown', 'k'), 'the last one'])
+      await program.until(({ stderr }) => stderr.includes('unknown-stream'))
+      program.child.kill(signal)
+      const { exitCode, stderr } = await program.ended()
+      assert.equal(exitCode, 0, stderr)
+      const iterator = await place.api.getShardIterator(realName, 'shardId-000000000000', { type: 'TRIM_HORIZON' })
+      const { records } = await place.api.getRecords(iterator, 1_000)
+      assert.equal(records.length, 50)
+    })
+  }
+
+  test('ends with exit code 1 after the drain time, and tells how many records are lost', async () => {
+    await using place = await TritondPlace.open()
+    place.writeConfig({ [streamName]: realName }, 'http://127.0.0.1:9')
+    const program = run(place, ['--flush-ms', '0', '--drain-ms', '50', '-v'])
+    const push = place.push(await endpointOf(program))
+    for (let n = 0; n < 3; n++) await push.send([encodeHeader(streamName, 'k'), 'lost'])
+    await push.send([encodeHeader('unknown', 'k'), 'the last one'])
+    await program.until(({ stderr }) => stderr.includes('unknown-stream'))
+    program.child.kill('SIGTERM')
+    const { exitCode, stderr } = await program.ended()
+    assert.equal(exitCode, 1)
+    assert.match(stderr, /3 records are lost/)
+  })
+
+  test('starts without a configuration, and takes records once there is one; SIGHUP reads it again', async () => {
+    await using place = await TritondPlace.open()
+    const config = join(place.directory, 'later.yaml')
+    const program = run(place, ['--config', config, '-v'])
+    const push = place.push(await endpointOf(program))
+    await program.until(({ stderr }) => stderr.includes('no configuration at'))
+    await push.send([encodeHeader(streamName, 'k'), 'too early'])
+    await program.until(({ stderr }) => stderr.includes('unknown-stream'))
+    writeFileSync(config, readFileSync(place.config))
+    program.child.kill('SIGHUP')
+    await program.until(({ stderr }) => stderr.includes(': 1 streams'))
+    await push.send([encodeHeader(streamName, 'k'), 'in time'])
+    await program.until(() => true)
+    program.child.kill('SIGTERM')
+    assert.equal((await program.ended()).exitCode, 0)
+    const iterator = await place.api.getShardIterator(realName, 'shardId-000000000000', { type: 'TRIM_HORIZON' })
+    const { records } = await place.api.getRecords(iterator, 1_000)
+    assert.deepEqual(
+      records.map(({ bytes }) => String(bytes)),
+      ['in time'],
+    )
+  })
+
+  test('tells of a port that is in use, and ends with exit code 1', async () => {
+    await using place = await TritondPlace.open()
+    const daemon = await place.start()
+    const port = daemon.endpoint.split(':').at(-1) ?? ''
+    const { exitCode, stderr } = await run(place, ['--port', port]).ended()
+    assert.equal(exitCode, 1)
+    assert.match(stderr, /^tritond: can't listen at 127\.0\.0\.1:\d+: the port is in use/m)
+  })
+
+  test('does not understand a size without a unit that it knows: exit code 2', async () => {
+    await using place = await TritondPlace.open()
+    const { exitCode, stderr } = await run(place, ['--memory-max', '3 bananas']).ended()
+    assert.equal(exitCode, 2)
+    assert.match(stderr, /256MiB/)
+  })
+})
+
+describe('records that skip Kinesis', () => {
+  interface SentRecord {
+    header: string
+    body: string
+  }
+  const { sent } = JSON.parse(readFileSync(join(golden, 'py-tritond.sent.json'), 'utf8')) as { sent: SentRecord[] }
+  const expected = readFileSync(join(golden, 'py-tritond.output.bin'))
+  const layout = readFileSync(join(golden, 'py-tritond.output.expected.jsonl'), 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { offset: number; length: number; stream?: unknown })
+
+  for (const flags of [
+    ['--skip-kinesis', '--output_file', 'out'],
+    ['-cc', '--output_file', 'out'],
+    ['--skip-kinesis'],
+  ]) {
+    test(`are written as the old daemon wrote them: tritond ${flags.join(' ')}`, async () => {
+      await using place = await TritondPlace.open()
+      const file = join(place.directory, 'out')
+      const program = run(
+        place,
+        flags.map((flag) => (flag === 'out' ? file : flag)),
+      )
+      const bytes: Buffer[] = []
+      program.child.stdout?.setEncoding('latin1').on('data', (text: string) => bytes.push(Buffer.from(text, 'latin1')))
+      const push = place.push(await endpointOf(program))
+      // One flush a message: then the groups are the records, whatever the timing.
+      for (const { header, body } of sent) await push.send([Buffer.from(header, 'base64'), Buffer.from(body, 'base64')])
+      await push.send(['', ''])
+      await program.until(({ stderr }) => stderr.includes('empty-header'))
+      program.child.kill('SIGTERM')
+      assert.equal((await program.ended()).exitCode, 0)
+      const written = flags.includes('out') ? readFileSync(file) : Buffer.concat(bytes)
+      // A name that the old client cut inside a character: the old daemon passed the pieces on, ours skips the message.
+      const { [cutName]: cut, ...whole } = recordsByStream(expected)
+      assert.equal(cut?.length, 1)
+      assert.deepEqual(recordsByStream(written), whole)
+    })
+  }
+
+  const cutName = 'cut'
+
+  /** The bodies of each stream in their order; the flushes that they were written in depend on timing. */
+  function recordsByStream(bytes: Buffer): Record<string, string[]> {
+    const bodies = new Set(sent.map(({ body }) => Buffer.from(body, 'base64').toString('hex')))
+    const names = new Map(
+      layout.flatMap(({ offset, length, stream }) =>
+        stream === undefined
+          ? []
+          : [
+              [
+                expected.subarray(offset, offset + length).toString('hex'),
+                typeof stream === 'string' ? stream : cutName,
+              ],
+            ],
+      ),
+    )
+    const found: Record<string, string[]> = {}
+    let stream = ''
+    for (let at = 0, end = 1; at < bytes.length; end++) {
+      assert.ok(end <= bytes.length, `byte ${at} begins neither a name nor a body`)
+      const value = bytes.subarray(at, end).toString('hex')
+      const name = names.get(value)
+      if (name === undefined && !bodies.has(value)) continue
+      if (name !== undefined) stream = name
+      else found[stream] = [...(found[stream] ?? []), value]
+      at = end
+    }
+    return found
+  }
+})
+
+function run(place: TritondPlace, args: readonly string[]): RunningCli {
+  const { PATH } = process.env
+  const env = { PATH, HOME: place.directory, TRITON_CONFIG: place.config, TRITON_ZMQ_PORT: '0', NODE_PATH: '' }
+  return new RunningCli(spawn(process.execPath, ['--import', 'tsx', main, ...args], { env, stdio: 'pipe' }))
+}
+
+async function endpointOf(program: RunningCli): Promise<string> {
+  const listening = /listening at (tcp:\/\/[\d.:]+)/
+  await program.until(({ stderr }) => listening.test(stderr))
+  return listening.exec(program.stderr)?.[1] ?? ''
+}
