@@ -5,27 +5,16 @@ import { type AnswerObject, encodeAnswer } from '../wire/encode-answer.ts'
 import { writeCborPage } from './cbor-records-page.ts'
 import { writeJsonPage } from './json-records-page.ts'
 
-/** What a GetRecords answer holds beside its records. */
-export interface PageTail {
-  millisBehindLatest: number
-  nextShardIterator?: string
-  childShards?: AnswerObject[]
-}
-
-/** A GetRecords answer, written straight from the packed records into one buffer: no object is made for a record. */
+/**
+ * Records and the members beside them, of which there must be some: straight from the packed records into one buffer,
+ * no object is made for a record.
+ */
 export function writeRecordsPage(
   shard: ShardState,
   blocks: readonly LogBlock[],
-  tail: PageTail,
+  members: AnswerObject,
   format: BodyFormat,
 ): Buffer {
-  const rest = encodeAnswer(
-    {
-      MillisBehindLatest: tail.millisBehindLatest,
-      NextShardIterator: tail.nextShardIterator,
-      ChildShards: tail.childShards,
-    },
-    format,
-  )
+  const rest = encodeAnswer(members, format)
   return format === 'cbor' ? writeCborPage(shard, blocks, rest) : writeJsonPage(shard, blocks, rest)
 }

@@ -1,6 +1,7 @@
 import { assert, ClosedError } from '../../errors.ts'
 import type { AppendBlock, ShardTail, StreamLog } from '../stream-log.ts'
 import { RoutingTable } from './routing-table.ts'
+import { ShardWatchers } from './shard-watchers.ts'
 import type { KeptStream, StateStore } from './state-store.ts'
 import { openShards, type ShardState, type StreamState } from './stream-state.ts'
 
@@ -48,6 +49,8 @@ export class LiveStream {
   #mark = 0
   readonly #tails = new Map<number, ShardTail>()
   readonly #inFlight = new Map<number, number>()
+  /** Woken by every record that is stored and every change of the state. */
+  readonly watchers = new ShardWatchers()
 
   constructor(kept: KeptStream, store: StateStore, openLog: () => Promise<StreamLog>) {
     this.#state = kept.stream
@@ -82,6 +85,7 @@ export class LiveStream {
     this.#state = next
     this.#shards = byIndex(next)
     this.#routing = new RoutingTable(openShards(next))
+    this.watchers.wakeAll()
   }
 
   /** The stream's records; opened at first use, so that an engine with many streams is up at once. */
@@ -117,6 +121,7 @@ export class LiveStream {
     for (const { shardIndex } of blocks) this.#inFlight.set(shardIndex, (this.#inFlight.get(shardIndex) ?? 0) + 1)
     const settle = () => {
       for (const { shardIndex } of blocks) this.#inFlight.set(shardIndex, (this.#inFlight.get(shardIndex) ?? 1) - 1)
+      for (const { shardIndex } of blocks) this.watchers.wake(shardIndex)
     }
     stored.then(settle, settle)
     return { blocks, stored }
@@ -147,6 +152,7 @@ export class LiveStream {
   /** Gives the records' files back. With `keepCounters` numbers go on without a gap at the next start. */
   async close(keepCounters: boolean): Promise<void> {
     this.#isClosed = true
+    this.watchers.wakeAll()
     const log = this.#log ?? (await this.#opening?.catch(() => undefined))
     await log?.close()
     this.#log = undefined
