@@ -48,6 +48,8 @@ export interface AnswerBody {
   StreamARN: string
   CurrentShardCount: number
   TargetShardCount: number
+  Tags: { Key: string; Value: string }[]
+  HasMoreTags: boolean
   Consumer: ConsumerBody
   ConsumerDescription: ConsumerBody & { StreamARN: string }
   Consumers: ConsumerBody[]

@@ -1,5 +1,6 @@
 import { limitExceeded, resourceInUse } from '../api-error.ts'
-import { required, shardCount, streamModeDetails, streamName } from '../shapes/members.ts'
+import { required, shardCount, streamModeDetails, streamName, tags } from '../shapes/members.ts'
+import { addTags } from './change-tags.ts'
 import { checkShardLimit } from './check-shard-limit.ts'
 import { operation } from './operation.ts'
 
@@ -25,6 +26,7 @@ export const createStream = operation({
       },
       StreamName: required(streamName),
       StreamModeDetails: streamModeDetails,
+      Tags: tags,
     },
   },
   run(core, input) {
@@ -34,6 +36,7 @@ export const createStream = operation({
     const shardCount = mode === 'ON_DEMAND' ? onDemandShardCount : (input.ShardCount as number)
     const { streams, clock, account } = core
     if (streams.get(name) !== undefined) throw resourceInUse(`Stream ${name} under account ${account} already exists.`)
+    const given = input.Tags === undefined ? undefined : addTags(core, name, undefined, input.Tags)
     checkShardLimit(core, shardCount)
     const creating = [...streams.all()].filter((stream) => stream.state.status === 'CREATING').length
     if (creating >= mostCreating)
@@ -48,6 +51,7 @@ export const createStream = operation({
       retentionHours: defaultRetentionHours,
       shards: [],
       nextShardIndex: 0,
+      ...(given && { tags: given }),
       pending: { kind: 'open', shardCount, dueMs: nowMs + core.createStreamMs },
     }))
     return undefined

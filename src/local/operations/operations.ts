@@ -1,3 +1,4 @@
+import { addTagsToStream } from './add-tags-to-stream.ts'
 import { createStream } from './create-stream.ts'
 import { deleteStream } from './delete-stream.ts'
 import { deregisterStreamConsumer } from './deregister-stream-consumer.ts'
@@ -9,17 +10,23 @@ import { getShardIterator } from './get-shard-iterator.ts'
 import { listShards } from './list-shards.ts'
 import { listStreamConsumers } from './list-stream-consumers.ts'
 import { listStreams } from './list-streams.ts'
+import { listTagsForResource } from './list-tags-for-resource.ts'
+import { listTagsForStream } from './list-tags-for-stream.ts'
 import { mergeShards } from './merge-shards.ts'
 import type { Operation } from './operation.ts'
 import { putRecord } from './put-record.ts'
 import { putRecords } from './put-records.ts'
 import { registerStreamConsumer } from './register-stream-consumer.ts'
+import { removeTagsFromStream } from './remove-tags-from-stream.ts'
 import { splitShard } from './split-shard.ts'
+import { tagResource } from './tag-resource.ts'
+import { untagResource } from './untag-resource.ts'
 import { updateShardCount } from './update-shard-count.ts'
 
 /** Every operation that the engine serves, by the name in `X-Amz-Target`. */
 export const operations: ReadonlyMap<string, Operation> = new Map(
   Object.entries({
+    AddTagsToStream: addTagsToStream,
     CreateStream: createStream,
     DeleteStream: deleteStream,
     DeregisterStreamConsumer: deregisterStreamConsumer,
@@ -31,11 +38,16 @@ export const operations: ReadonlyMap<string, Operation> = new Map(
     ListShards: listShards,
     ListStreamConsumers: listStreamConsumers,
     ListStreams: listStreams,
+    ListTagsForResource: listTagsForResource,
+    ListTagsForStream: listTagsForStream,
     MergeShards: mergeShards,
     PutRecord: putRecord,
     PutRecords: putRecords,
     RegisterStreamConsumer: registerStreamConsumer,
+    RemoveTagsFromStream: removeTagsFromStream,
     SplitShard: splitShard,
+    TagResource: tagResource,
+    UntagResource: untagResource,
     UpdateShardCount: updateShardCount,
   }),
 )

@@ -24,6 +24,14 @@ export const consumerArn = {
   pattern: '^(arn):aws.*:kinesis:.*:\\d{12}:.*stream\\/[a-zA-Z0-9_.-]+\\/consumer\\/[a-zA-Z0-9_.-]+:[0-9]+',
 } as const
 
+/** Of a stream, or of something that belongs to one. */
+export const resourceArn = {
+  type: 'String',
+  minLength: 1,
+  maxLength: 2048,
+  pattern: 'arn:aws.*:kinesis:.*:\\d{12}:.*(stream|channel)/\\S+',
+} as const
+
 /** Accepted and ignored: we never hand one out (a client that echoes it leaves our endpoint). */
 export const streamId = { type: 'String' } as const
 
@@ -55,6 +63,25 @@ export const data = { type: 'Blob', maxLength: 10_485_760, legacy: { maxLength: 
 export const streamModeDetails = {
   type: 'Structure',
   members: { StreamMode: { type: 'String', required: true, values: ['PROVISIONED', 'ON_DEMAND'] } },
+} as const
+
+const tagKeyLengths = [1, 128] as const
+
+export const tags = {
+  type: 'Map',
+  minLength: 1,
+  maxLength: 200,
+  keyLengths: tagKeyLengths,
+  valueLengths: [0, 256],
+  legacy: { maxLength: 10 },
+} as const
+
+export const tagKeys = {
+  type: 'List',
+  minLength: 1,
+  maxLength: 50,
+  member: { type: 'String', minLength: tagKeyLengths[0], maxLength: tagKeyLengths[1] },
+  legacy: { maxLength: 10 },
 } as const
 
 /** The member, absent being a violation. */

@@ -60,6 +60,7 @@ export interface ListShape extends Member {
   readonly maxLength?: number
   /** How messages print a member that is not a scalar. */
   readonly memberText?: string
+  readonly legacy?: Pick<ListShape, 'maxLength'>
 }
 
 /** Keys and values are strings. */

@@ -26,11 +26,15 @@ export interface StreamState {
   readonly shards: readonly ShardState[]
   /** Indexes are never reused. */
   readonly nextShardIndex: number
+  readonly tags?: Tags
   /** Readers that records are pushed to; `consumersAt` tells which are there now. */
   readonly consumers?: readonly ConsumerState[]
   /** What will happen by itself: kept, so that a restart in a middle state continues it. */
   readonly pending?: PendingChange
 }
+
+/** By key. */
+export type Tags = Readonly<Record<string, string>>
 
 export type StreamStatus = 'CREATING' | 'ACTIVE' | 'UPDATING' | 'DELETING'
 
