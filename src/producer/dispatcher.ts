@@ -43,7 +43,8 @@ export class Dispatcher {
   #mayLinger: boolean
   #planned: { cancel(): void; isLingering: boolean } | undefined
   #stallTimer: Timer | undefined
-  readonly #restTimers = new Set<Timer>()
+  /** Lanes that wait before they are sent again. */
+  readonly #resting = new Set<{ lanes: readonly KeyLane[]; timer: Timer }>()
   #lastAcceptedAtMs = Number.NEGATIVE_INFINITY
   #lastFailure: Failure | undefined
 
@@ -199,11 +200,12 @@ export class Dispatcher {
 
   #rest(lanes: readonly KeyLane[], delayMs: number): void {
     const timer = this.#options.clock.setTimer(() => {
-      this.#restTimers.delete(timer)
+      this.#resting.delete(rest)
       this.#lanes.resume(lanes)
       this.#dispatch()
     }, delayMs)
-    this.#restTimers.add(timer)
+    const rest = { lanes, timer }
+    this.#resting.add(rest)
   }
 
   #goOn(): void {
@@ -211,8 +213,12 @@ export class Dispatcher {
     if (this.#heldCount > 0) return
     this.#stallTimer?.cancel()
     this.#stallTimer = undefined
-    for (const timer of this.#restTimers) timer.cancel()
-    this.#restTimers.clear()
+    // Lanes whose records were all called off while they rested.
+    for (const { lanes, timer } of this.#resting) {
+      timer.cancel()
+      this.#lanes.resume(lanes)
+    }
+    this.#resting.clear()
     this.#source.onIdle()
   }
 

@@ -89,27 +89,44 @@ async function live(day: Day): Promise<void> {
       )
     }
     if (random.next() < 0.3) {
-      await settle()
-      await clock.advance(randomInteger(random, 100))
+      await pass(clock, randomInteger(random, 100))
     }
     assert.ok(producer.unacknowledgedBytes <= (day.options.bufferBytes ?? 0) || producer.unacknowledgedCount === 1)
   }
-  const closed = producer.close()
-  for (let step = 0; step < 100 && producer.unacknowledgedCount > 0; step++) {
-    await settle()
-    await clock.advance(100)
-  }
+  if (random.next() < 0.5) calls.push(producer.close())
+  for (let step = 0; step < 100 && producer.unacknowledgedCount > 0; step++) await pass(clock, 100)
   isHealed = true
-  for (let step = 0; step < 2_000 && producer.unacknowledgedCount > 0; step++) {
-    await settle()
-    await clock.advance(1000)
-  }
-  await Promise.all([closed, ...calls])
+  for (let step = 0; step < 2_000 && producer.unacknowledgedCount > 0; step++) await pass(clock, 1000)
+  await Promise.all(calls)
+  // What calls would have been called off by, had they lasted.
+  await pass(clock, 200)
+  assert.equal(clock.waiting, 0, 'nothing is left to wait for')
+  await checkHealth(producer, day, clock)
+  await producer.close()
   assert.deepEqual(violations, [])
   assert.equal(kinesis.inFlight, 0)
   assert.ok(kinesis.mostInFlight <= (day.options.requestsInFlight ?? 0))
   checkTruth(given, kinesis)
   checkOrder(given, day.options.order === 'strict')
+}
+
+async function pass(clock: ManualClock, ms: number): Promise<void> {
+  await settle()
+  await clock.advance(ms)
+}
+
+/** Whatever the day was like, a record of any key is taken afterwards, unless the producer was closed. */
+async function checkHealth(producer: Producer, day: Day, clock: ManualClock): Promise<void> {
+  const entries = Array.from({ length: day.keyCount }, (_, key) => ({
+    data: Buffer.alloc(1),
+    partitionKey: `key-${key}`,
+  }))
+  const putting = producer.putMany(entries)
+  await pass(clock, day.options.lingerMs ?? 0)
+  for (let turn = 0; turn < 100 && producer.unacknowledgedCount > 0; turn++) await settle()
+  const outcomes = await putting
+  const isClosed = outcomes.every((outcome) => !outcome.ok && outcome.code === 'TRITON_CLOSED')
+  assert.ok(isClosed || outcomes.every(({ ok }) => ok), 'every key goes on')
 }
 
 function fateOf(random: { next(): number }, trouble: number): Fate {

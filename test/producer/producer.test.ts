@@ -345,6 +345,18 @@ test('an abort hands back what was not sent and lets finish what is under way', 
   await producer.close()
 })
 
+test('after an abort of what rested before another attempt, its key goes on', async () => {
+  const { producer, kinesis } = open((_entries, request) => (request === 0 ? { refuse: () => throttle } : {}))
+  const caller = new AbortController()
+  const put = producer.put(entry('a', 1), { signal: caller.signal }).catch((reason) => reason)
+  await settle()
+  caller.abort()
+  assert.ok((await put) instanceof ClosedError)
+  assert.equal(kinesis.clock.waiting, 0)
+  assert.ok((await producer.put(entry('a', 2))).sequenceNumber)
+  await producer.close()
+})
+
 test('an abort ends the retries of what is under way', async () => {
   const { producer, kinesis } = open(() => ({ delayMs: 10, refuse: () => throttle }))
   const caller = new AbortController()
