@@ -186,6 +186,14 @@ export type Diagnostic =
       stream?: string
     }
   | {
+      /** Kinesis has records of a logical stream. */
+      type: 'records-sent'
+      stream: string
+      recordCount: number
+      /** From the first attempt of these on. */
+      durationMs: number
+    }
+  | {
       /** Records of a logical stream that were accepted will never be written: Kinesis refused them, or had its time. */
       type: 'records-lost'
       stream: string

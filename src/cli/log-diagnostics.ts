@@ -146,6 +146,8 @@ export function describeDiagnostic(news: Diagnostic): [level: Level, message: st
         'warn',
         `skipped ${news.recordCount} messages${news.stream === undefined ? '' : ` for ${news.stream}`} (${news.reason}): ${news.detail}`,
       ]
+    case 'records-sent':
+      return ['debug', `sent ${news.recordCount} records of ${news.stream} in ${ms(news.durationMs)}`]
     case 'records-lost':
       return [
         'error',

@@ -33,6 +33,8 @@ export class StreamSender {
   readonly #options: SenderOptions
   readonly #stopping = new AbortController()
   #producer: Producer
+  /** Calls off what the present producer has under way. */
+  #calls = new AbortController()
   /** Resolves when the queue is closed and empty, or after `stop`. */
   readonly done: Promise<void>
   #carriedCount = 0
@@ -51,14 +53,17 @@ export class StreamSender {
     this.done = this.#run()
   }
 
-  /** From the next chunk on. Whoever made the old one closes it. */
+  /** What the old one has not sent yet comes back and goes to the new one. Whoever made the old one closes it. */
   useProducer(producer: Producer): void {
     this.#producer = producer
+    this.#calls.abort()
+    this.#calls = new AbortController()
   }
 
   /** Begins nothing new and calls off what is under way. */
   stop(): void {
     this.#stopping.abort()
+    this.#calls.abort()
     this.#wake?.()
   }
 
@@ -115,10 +120,15 @@ export class StreamSender {
   }
 
   async #carry(chunk: Chunk): Promise<void> {
+    const { clock, streamName, onSettled } = this.#options
     this.#carriedCount++
-    const outcomes = await this.#producer.putMany(chunk.entries, { signal: this.#stopping.signal })
+    const startMs = clock.monotonic()
+    const outcomes = await this.#producer.putMany(chunk.entries, { signal: this.#calls.signal })
     const failed = outcomes.filter((outcome): outcome is PutFailed => !outcome.ok)
-    if (failed.length < outcomes.length) {
+    const recordCount = outcomes.length - failed.length
+    if (recordCount > 0) {
+      const durationMs = clock.monotonic() - startMs
+      report({ type: 'records-sent', stream: streamName, recordCount, durationMs })
       this.#failuresInRow = 0
       this.#missingSinceMs = undefined
     }
@@ -129,7 +139,7 @@ export class StreamSender {
       this.#parked.push(chunk)
       if (this.#carriedCount === 0) this.#failuresInRow++
     }
-    this.#options.onSettled()
+    onSettled()
     this.#wake?.()
   }
 

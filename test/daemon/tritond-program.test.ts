@@ -30,7 +30,7 @@ describe('the program tritond', () => {
 
   test('ends with exit code 1 after the drain time, and tells how many records are lost', async () => {
     await using place = await TritondPlace.open()
-    place.writeConfig({ [streamName]: realName }, 'http://127.0.0.1:9')
+    place.writeConfig({ [streamName]: realName }, [streamName])
     const program = run(place, ['--flush-ms', '0', '--drain-ms', '50', '-v'])
     const push = place.push(await endpointOf(program))
     for (let n = 0; n < 3; n++) await push.send([encodeHeader(streamName, 'k'), 'lost'])

@@ -56,7 +56,7 @@ describe('records that are pushed to the daemon', () => {
         const accepted = sent.filter(
           ({ header }) => name !== '' && header.stream_name === name && isKey(header.partition_key),
         )
-        const records = await place.records(accepted.length, realNames[at])
+        const records = await place.records(accepted.length, realNames[at], name)
         assert.deepEqual(
           records.map(({ partitionKey, bytes }) => `${partitionKey} ${digest(bytes)}`).sort(),
           accepted.map(({ header, frames }) => `${header.partition_key} ${digest(frames[1] ?? body)}`).sort(),
@@ -151,15 +151,15 @@ describe('the end of a daemon', () => {
     const daemon = await place.start({ flushMs: 60_000 })
     const push = place.push(daemon.endpoint)
     for (let n = 0; n < 700; n++) await push.send([encodeHeader(streamName, 'k'), `record ${n}`])
-    await place.until(() => place.putCount() >= 500)
+    await place.until(() => place.sentCount() >= 500)
     while (daemon.waitingCount < 200) await new Promise(setImmediate)
     assert.deepEqual(await daemon.stop(), { lostCount: 0 })
-    assert.equal(place.putCount(), 700)
+    assert.equal(place.sentCount(), 700)
   })
 
   test('after the drain time tells how many records are lost', async () => {
     await using place = await TritondPlace.open()
-    place.writeConfig({ [streamName]: realName }, 'http://127.0.0.1:9')
+    place.writeConfig({ [streamName]: realName }, [streamName])
     const daemon = await place.start()
     const push = place.push(daemon.endpoint)
     for (let n = 0; n < 10; n++) await push.send([encodeHeader(streamName, 'k'), 'lost'])
@@ -170,7 +170,7 @@ describe('the end of a daemon', () => {
 
   test('comes at once when it is asked for a second time', async () => {
     await using place = await TritondPlace.open()
-    place.writeConfig({ [streamName]: realName }, 'http://127.0.0.1:9')
+    place.writeConfig({ [streamName]: realName }, [streamName])
     const daemon = await place.start()
     await place.push(daemon.endpoint).send([encodeHeader(streamName, 'k'), 'lost'])
     while (daemon.waitingCount < 1) await new Promise(setImmediate)

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Push } from 'zeromq'
+import { type Clock, systemClock, type Timer } from '../../src/clock.ts'
 import { startTritond, type Tritond, type TritondOptions } from '../../src/daemon/tritond.ts'
 import { type Diagnostic, observe } from '../../src/diagnostics.ts'
 import { createAwsKinesisApi } from '../../src/kinesis/aws-kinesis-api.ts'
@@ -39,11 +40,12 @@ export class TritondPlace implements AsyncDisposable {
     return place
   }
 
-  writeConfig(streams: Record<string, string> = { [streamName]: realName }, endpoint = this.engine.endpoint): void {
-    const lines = Object.entries(streams).map(
-      ([logical, real]) =>
-        `${JSON.stringify(logical)}: { name: ${real}, partition_key: id, endpoint: '${endpoint}' }\n`,
-    )
+  /** Streams in `elsewhere` are sent to an address where nobody listens. */
+  writeConfig(streams: Record<string, string> = { [streamName]: realName }, elsewhere: readonly string[] = []): void {
+    const lines = Object.entries(streams).map(([logical, real]) => {
+      const endpoint = elsewhere.includes(logical) ? 'http://127.0.0.1:9' : this.engine.endpoint
+      return `${JSON.stringify(logical)}: { name: ${real}, partition_key: id, endpoint: '${endpoint}' }\n`
+    })
     writeFileSync(this.config, lines.join(''))
   }
 
@@ -79,8 +81,8 @@ export class TritondPlace implements AsyncDisposable {
   }
 
   /** Waits until Kinesis has taken so many records, then reads the whole stream. */
-  async records(count: number, stream = realName): Promise<EncodedRecord[]> {
-    await this.until(() => this.putCount(stream) >= count)
+  async records(count: number, stream = realName, logicalName = streamName): Promise<EncodedRecord[]> {
+    await this.until(() => this.sentCount(logicalName) >= count)
     const found: EncodedRecord[] = []
     for (const { shardId } of await this.api.listShards(stream)) {
       const iterator = await this.api.getShardIterator(stream, shardId, { type: 'TRIM_HORIZON' })
@@ -90,9 +92,9 @@ export class TritondPlace implements AsyncDisposable {
     return found
   }
 
-  putCount(stream = realName): number {
+  sentCount(logicalName = streamName): number {
     const counts = this.news.flatMap((news) =>
-      news.type === 'batch-put' && news.stream === stream ? news.recordCount - news.failedCount : [],
+      news.type === 'records-sent' && news.stream === logicalName ? news.recordCount : [],
     )
     return counts.reduce((sum, count) => sum + count, 0)
   }
@@ -104,5 +106,26 @@ export class TritondPlace implements AsyncDisposable {
     this.api.close()
     await this.engine.close()
     rmSync(this.directory, { recursive: true, force: true })
+  }
+}
+
+/** The system's time, which a test can put forward. */
+export class LeapingClock implements Clock {
+  #leptMs = 0
+
+  now(): number {
+    return systemClock.now() + this.#leptMs
+  }
+
+  monotonic(): number {
+    return systemClock.monotonic() + this.#leptMs
+  }
+
+  setTimer(act: () => void, ms: number): Timer {
+    return systemClock.setTimer(act, ms)
+  }
+
+  leap(ms: number): void {
+    this.#leptMs += ms
   }
 }
