@@ -1,5 +1,6 @@
 import { addTagsToStream } from './add-tags-to-stream.ts'
 import { createStream } from './create-stream.ts'
+import { decreaseStreamRetentionPeriod } from './decrease-stream-retention-period.ts'
 import { deleteStream } from './delete-stream.ts'
 import { deregisterStreamConsumer } from './deregister-stream-consumer.ts'
 import { describeStream } from './describe-stream.ts'
@@ -7,6 +8,7 @@ import { describeStreamConsumer } from './describe-stream-consumer.ts'
 import { describeStreamSummary } from './describe-stream-summary.ts'
 import { getRecords } from './get-records.ts'
 import { getShardIterator } from './get-shard-iterator.ts'
+import { increaseStreamRetentionPeriod } from './increase-stream-retention-period.ts'
 import { listShards } from './list-shards.ts'
 import { listStreamConsumers } from './list-stream-consumers.ts'
 import { listStreams } from './list-streams.ts'
@@ -28,6 +30,7 @@ export const operations: ReadonlyMap<string, Operation> = new Map(
   Object.entries({
     AddTagsToStream: addTagsToStream,
     CreateStream: createStream,
+    DecreaseStreamRetentionPeriod: decreaseStreamRetentionPeriod,
     DeleteStream: deleteStream,
     DeregisterStreamConsumer: deregisterStreamConsumer,
     DescribeStream: describeStream,
@@ -35,6 +38,7 @@ export const operations: ReadonlyMap<string, Operation> = new Map(
     DescribeStreamSummary: describeStreamSummary,
     GetRecords: getRecords,
     GetShardIterator: getShardIterator,
+    IncreaseStreamRetentionPeriod: increaseStreamRetentionPeriod,
     ListShards: listShards,
     ListStreamConsumers: listStreamConsumers,
     ListStreams: listStreams,

@@ -188,7 +188,8 @@ export class LiveStream {
     this.#counters[groupOf(shardIndex)] = firstSeqIx + recordCount
     const tail = this.#tails.get(shardIndex)
     const seqTimeSeconds = Math.max(Math.floor(nowMs / 1000), shard.createdSeconds, tail?.lastSeqTimeSeconds ?? 0)
-    const arrivalMs = Math.max(nowMs, tail?.lastArrivalMs ?? 0)
+    // Never before the trim mark, which the clock may have passed before it was set back: what is put now is visible.
+    const arrivalMs = Math.max(nowMs, tail?.lastArrivalMs ?? 0, this.#state.trimmedBeforeMs ?? 0)
     const lastSeqIx = firstSeqIx + recordCount - 1
     if (tail === undefined)
       this.#tails.set(shardIndex, { lastSeqIx, lastSeqTimeSeconds: seqTimeSeconds, lastArrivalMs: arrivalMs })

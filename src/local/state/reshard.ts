@@ -31,9 +31,11 @@ export function reshard(
       if (shard === undefined || shard.closedMs !== undefined) throw new Error(`shard ${index} is not open`)
       return shard
     })
-    // Never before a record of the shard, nor before its own beginning: numbers of the children lie behind.
+    // Never before a record of the shard, nor before its own beginning: numbers of the children lie behind. Nor before
+    // the trim mark: a shard that closes now has not expired.
     const closedMs = Math.max(
       nowMs,
+      stream.trimmedBeforeMs ?? 0,
       ...parents.flatMap((shard) => [shard.createdSeconds * 1000, lastSeqSeconds(shard.index) * 1000]),
     )
     for (const shard of parents) shards.set(shard.index, { ...shard, closedMs })

@@ -22,6 +22,11 @@ export interface StreamState {
   /** Epoch seconds; also the create time in the first shards' sequence numbers. */
   readonly createdSeconds: number
   readonly retentionHours: number
+  /**
+   * Records that arrived before this moment stay invisible, however long retention becomes: epoch milliseconds. As
+   * arrival times never fall within a shard, it is a mark in every shard.
+   */
+  readonly trimmedBeforeMs?: number
   /** In the order of their indexes. Closed ones stay until they expire. */
   readonly shards: readonly ShardState[]
   /** Indexes are never reused. */
@@ -66,7 +71,13 @@ export function isExpired(stream: StreamState, shard: ShardState, nowMs: number)
 
 /** Records that arrived before this are invisible. */
 export function horizonMs(stream: StreamState, nowMs: number): number {
-  return nowMs - stream.retentionHours * 3_600_000
+  return Math.max(nowMs - stream.retentionHours * 3_600_000, stream.trimmedBeforeMs ?? Number.NEGATIVE_INFINITY)
+}
+
+/** The stream with another retention: less trims at once, more brings nothing back. */
+export function withRetention(stream: StreamState, retentionHours: number, nowMs: number): StreamState {
+  const next = { ...stream, retentionHours }
+  return { ...next, trimmedBeforeMs: Math.max(horizonMs(stream, nowMs), horizonMs(next, nowMs)) }
 }
 
 /** The shards that clients may see. */
