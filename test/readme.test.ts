@@ -5,6 +5,9 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { promisify } from 'node:util'
+import { startTritond, type Tritond } from '../src/daemon/tritond.ts'
+import { createAwsKinesisApi } from '../src/kinesis/aws-kinesis-api.ts'
+import type { KinesisApi } from '../src/kinesis/kinesis-api.ts'
 import { type LocalEngine, startLocalEngine } from '../src/local/index.ts'
 
 const root = resolve(import.meta.dirname, '..')
@@ -13,13 +16,19 @@ const examples = join(root, 'examples')
 describe('the README', () => {
   const readme = readFileSync(join(root, 'README.md'), 'utf8')
   let engine: LocalEngine
+  let api: KinesisApi
+  let daemon: Tritond
   let directory: string
 
   before(async () => {
     directory = mkdtempSync(join(tmpdir(), 'triton-readme-'))
     engine = await startLocalEngine({ streams: [{ name: 'orders_v2', shardCount: 2 }], createStreamMs: 0 })
+    api = createAwsKinesisApi({ endpoint: engine.endpoint })
+    daemon = await startTritond({ port: 0, config: join(examples, 'triton.yaml'), api })
   })
   after(async () => {
+    await daemon.stop()
+    api.close()
     await engine.close()
     rmSync(directory, { recursive: true })
   })
@@ -48,10 +57,25 @@ describe('the README', () => {
           TRITON_CONFIG: join(examples, 'triton.yaml'),
           TRITON_DB: `sqlite://${join(directory, 'checkpoints.db')}`,
           TRITON_CLIENT_NAME: 'readme',
+          TRITON_ZMQ_PORT: /[0-9]+$/.exec(daemon.endpoint)?.[0],
         },
       })
       assert.equal(stderr, '')
       assert.notEqual(stdout, '')
     })
   }
+
+  test('put four orders altogether, one of them without waiting', async () => {
+    assert.deepEqual(await daemon.stop(), { lostCount: 0 })
+    const counts = await Promise.all(
+      (await api.listShards('orders_v2')).map(async ({ shardId }) => {
+        const iterator = await api.getShardIterator('orders_v2', shardId, { type: 'TRIM_HORIZON' })
+        return (await api.getRecords(iterator, 100)).records.length
+      }),
+    )
+    assert.equal(
+      counts.reduce((sum, count) => sum + count, 0),
+      4,
+    )
+  })
 })
