@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type Database from 'libsql'
 import { StorageError } from '../../errors.ts'
-import { type DirectoryLock, lockDirectory } from './directory-lock.ts'
+import { type DirectoryLock, lockDirectory } from '../../journal/directory-lock.ts'
 import type { KeptStream, StateStore } from './state-store.ts'
 import type { ShardState, StreamState } from './stream-state.ts'
 

@@ -6,7 +6,7 @@ export interface DirectoryLock {
   release(): void
 }
 
-/** How long an open waits for an engine that is just ending, in milliseconds. */
+/** How long an open waits for a process that is just ending, in milliseconds. */
 const patienceMs = 300
 
 /**
