@@ -140,5 +140,5 @@ function reasonOf(error: unknown): DropReason {
   return error instanceof TritonError ? 'partition-key' : 'not-encodable'
 }
 
-/** What the durable protocol has room for. */
-const maxStreamNameBytes = 65_535
+/** Names stand before every record: a batch, and a header in JSON, have room for such ones whatever they hold. */
+const maxStreamNameBytes = 1000

@@ -315,6 +315,9 @@ describe('where tritond is', () => {
         },
       )
     assert.throws(() => getNonblockingStream('nowhere', config), ConfigError)
+    const name = 'é'.repeat(501)
+    const long = parseConfig(`${name}: { name: long, partition_key: id }`, 'client.test.ts')
+    assert.throws(() => getNonblockingStream(name, long), /more than 1000 bytes/)
   })
 })
 
