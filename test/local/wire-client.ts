@@ -50,6 +50,10 @@ export interface AnswerBody {
   TargetShardCount: number
   Tags: { Key: string; Value: string }[]
   HasMoreTags: boolean
+  CurrentShardLevelMetrics: string[]
+  DesiredShardLevelMetrics: string[]
+  EncryptionType?: string
+  WarmThroughput?: WarmThroughputBody
   Consumer: ConsumerBody
   ConsumerDescription: ConsumerBody & { StreamARN: string }
   Consumers: ConsumerBody[]
@@ -71,6 +75,7 @@ export interface RecordBody {
   Data: string | Buffer
   PartitionKey: string
   ApproximateArrivalTimestamp: number
+  EncryptionType?: string
 }
 
 export interface ShardBody {
@@ -86,6 +91,11 @@ interface HashKeyRangeBody {
   EndingHashKey: string
 }
 
+interface WarmThroughputBody {
+  TargetMiBps: number
+  CurrentMiBps: number
+}
+
 export interface DescriptionBody {
   StreamName: string
   StreamARN: string
@@ -96,6 +106,12 @@ export interface DescriptionBody {
   RetentionPeriodHours: number
   StreamCreationTimestamp: number
   OpenShardCount: number
+  EnhancedMonitoring: { ShardLevelMetrics: string[] }[]
+  EncryptionType: string
+  KeyId?: string
+  MaxRecordSizeInKiB: number
+  WarmThroughput?: WarmThroughputBody
+  RecordDistributionStrategy?: string
   ConsumerCount: number
 }
 
@@ -109,9 +125,13 @@ export interface WireRequest {
 
 /** Calls an operation and answers whatever came. */
 export async function call(endpoint: string, operation: string, input: object, wire = jsonWire): Promise<WireAnswer> {
-  const body = wire.format === 'json' ? JSON.stringify(input, jsonMember) : encode(input)
+  const body = encodeInput(input, wire)
   const headers = { ...signed, 'x-amz-target': `Kinesis_20131202.${operation}`, 'content-type': typeOf(wire) }
   return send(endpoint, { headers, body, isHttp2: wire.isHttp2 })
+}
+
+export function encodeInput(input: object, wire: Pick<Wire, 'format'>): Buffer {
+  return wire.format === 'json' ? Buffer.from(JSON.stringify(input, jsonMember)) : encode(input)
 }
 
 /** As `call`, for answers that must be good. */
@@ -185,12 +205,15 @@ async function collect(stream: NodeJS.ReadableStream): Promise<Buffer> {
 }
 
 function answerOf(status: number, headers: WireAnswer['headers'], bytes: Buffer): WireAnswer {
-  const type = String(headers['content-type'] ?? '')
+  return { status, headers, bytes, body: bodyOf(bytes, String(headers['content-type'] ?? '')) }
+}
+
+export function bodyOf(bytes: Buffer, type: string): AnswerBody {
   let body: unknown
   if (bytes.length > 0 && type.includes('cbor')) body = decode(bytes)
   else if (bytes.length > 0 && type.includes('json')) body = JSON.parse(bytes.toString())
   else if (bytes.length > 0) body = bytes.toString()
-  return { status, headers, bytes, body: body as AnswerBody }
+  return body as AnswerBody
 }
 
 function jsonMember(this: unknown, key: string, value: unknown): unknown {

@@ -1,6 +1,18 @@
 import { limitExceeded, resourceInUse } from '../api-error.ts'
-import { required, shardCount, streamModeDetails, streamName, tags } from '../shapes/members.ts'
+import {
+  maxRecordSizeInKib,
+  recordDistribution,
+  required,
+  shardCount,
+  streamModeDetails,
+  streamName,
+  tags,
+  warmThroughputMiBps,
+} from '../shapes/members.ts'
+import type { InputOf } from '../shapes/shape.ts'
+import type { StreamSettings } from '../state/stream-state.ts'
 import { addTags } from './change-tags.ts'
+import { checkOnDemandLimit, checkOnlyOnDemand } from './check-on-demand.ts'
 import { checkShardLimit } from './check-shard-limit.ts'
 import { operation } from './operation.ts'
 
@@ -15,28 +27,35 @@ const defaultRetentionHours = 24
 /** Shards that an on-demand stream starts with (AWS: CreateStream). */
 const onDemandShardCount = 4
 
-export const createStream = operation({
-  input: {
-    type: 'Structure',
-    members: {
-      ShardCount: {
-        ...shardCount,
-        requiredUnless: (siblings: ReadonlyMap<string, unknown>) => isOnDemand(siblings.get('StreamModeDetails')),
-        legacy: { required: true },
-      },
-      StreamName: required(streamName),
-      StreamModeDetails: streamModeDetails,
-      Tags: tags,
+const createStreamInput = {
+  type: 'Structure',
+  members: {
+    ShardCount: {
+      ...shardCount,
+      requiredUnless: (siblings: ReadonlyMap<string, unknown>) => isOnDemand(siblings.get('StreamModeDetails')),
+      legacy: { required: true },
     },
+    StreamName: required(streamName),
+    StreamModeDetails: streamModeDetails,
+    Tags: tags,
+    WarmThroughputMiBps: warmThroughputMiBps,
+    MaxRecordSizeInKiB: maxRecordSizeInKib,
+    RecordDistributionStrategy: recordDistribution,
   },
+} as const
+
+export const createStream = operation({
+  input: createStreamInput,
   run(core, input) {
     const { StreamName: name } = input
-    const mode = input.StreamModeDetails?.StreamMode ?? 'PROVISIONED'
+    const settings = settingsOf(input)
     // The shape saw to it that a count is given where one is needed.
-    const shardCount = mode === 'ON_DEMAND' ? onDemandShardCount : (input.ShardCount as number)
+    const shardCount = settings.mode === 'ON_DEMAND' ? onDemandShardCount : (input.ShardCount as number)
     const { streams, clock, account } = core
     if (streams.get(name) !== undefined) throw resourceInUse(`Stream ${name} under account ${account} already exists.`)
+    checkOnlyOnDemand(settings)
     const given = input.Tags === undefined ? undefined : addTags(core, name, undefined, input.Tags)
+    if (settings.mode === 'ON_DEMAND') checkOnDemandLimit(core)
     checkShardLimit(core, shardCount)
     const creating = [...streams.all()].filter((stream) => stream.state.status === 'CREATING').length
     if (creating >= mostCreating)
@@ -46,7 +65,7 @@ export const createStream = operation({
       serial,
       name,
       status: 'CREATING',
-      mode,
+      ...settings,
       createdSeconds: Math.max(Math.floor((nowMs - createdBeforeNowMs) / 1000), earliestCreatedSeconds),
       retentionHours: defaultRetentionHours,
       shards: [],
@@ -57,6 +76,16 @@ export const createStream = operation({
     return undefined
   },
 })
+
+function settingsOf(input: InputOf<typeof createStreamInput>): StreamSettings {
+  const { MaxRecordSizeInKiB, WarmThroughputMiBps, RecordDistributionStrategy } = input
+  return {
+    mode: input.StreamModeDetails?.StreamMode ?? 'PROVISIONED',
+    ...(MaxRecordSizeInKiB !== undefined && { maxRecordKiB: MaxRecordSizeInKiB }),
+    ...(WarmThroughputMiBps !== undefined && { warmThroughputMiBps: WarmThroughputMiBps }),
+    ...(RecordDistributionStrategy !== undefined && { distribution: RecordDistributionStrategy }),
+  }
+}
 
 function isOnDemand(details: unknown): boolean {
   return (

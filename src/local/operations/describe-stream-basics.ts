@@ -3,6 +3,11 @@ import type { StreamState } from '../state/stream-state.ts'
 import { type AnswerObject, Timestamp } from '../wire/encode-answer.ts'
 import { arnOf } from './find-stream.ts'
 
+/** As answers about records hold it: absent while nothing is encrypted. */
+export function encryptionTypeOf({ keyId }: StreamState): 'KMS' | undefined {
+  return typeof keyId === 'string' ? 'KMS' : undefined
+}
+
 /** What both descriptions of a stream hold. */
 export function describeStreamBasics(core: EngineCore, state: StreamState): AnswerObject {
   return {
@@ -12,7 +17,8 @@ export function describeStreamBasics(core: EngineCore, state: StreamState): Answ
     StreamModeDetails: { StreamMode: state.mode },
     RetentionPeriodHours: state.retentionHours,
     StreamCreationTimestamp: new Timestamp(state.createdSeconds * 1000),
-    EnhancedMonitoring: [{ ShardLevelMetrics: [] }],
-    EncryptionType: 'NONE',
+    EnhancedMonitoring: [{ ShardLevelMetrics: state.shardMetrics ?? [] }],
+    EncryptionType: encryptionTypeOf(state) ?? 'NONE',
+    KeyId: state.keyId ?? undefined,
   }
 }

@@ -1,7 +1,8 @@
 import { consumersAt } from '../consumers/consumer-state.ts'
 import { streamReference } from '../shapes/members.ts'
-import { openShards } from '../state/stream-state.ts'
+import { maxRecordBytes, openShards } from '../state/stream-state.ts'
 import { describeStreamBasics } from './describe-stream-basics.ts'
+import { describeWarmThroughput } from './describe-warm-throughput.ts'
 import { findStream } from './find-stream.ts'
 import { operation } from './operation.ts'
 
@@ -14,9 +15,10 @@ export const describeStreamSummary = operation({
         ...describeStreamBasics(core, state),
         OpenShardCount: openShards(state).length,
         ConsumerCount: consumersAt(state, core.clock.now()).length,
-        MaxRecordSizeInKiB: 1024,
+        MaxRecordSizeInKiB: maxRecordBytes(state) / 1024,
+        WarmThroughput: describeWarmThroughput(state),
         // The KPL asks again and again while this is absent.
-        RecordDistributionStrategy: core.hasLegacyLimits ? undefined : 'USER_PARTITION_KEY',
+        RecordDistributionStrategy: core.hasLegacyLimits ? undefined : (state.distribution ?? 'USER_PARTITION_KEY'),
       },
     }
   },

@@ -1,6 +1,7 @@
 import { maxGetRecords } from '../../kinesis/limits.ts'
 import { writeRecordsPage } from '../records/write-records-page.ts'
 import { pageLimit, required, streamArn, streamId } from '../shapes/members.ts'
+import { encryptionTypeOf } from './describe-stream-basics.ts'
 import { shardDoesNotExist } from './find-shard.ts'
 import { streamNameOf } from './find-stream.ts'
 import { operation } from './operation.ts'
@@ -44,6 +45,7 @@ export const getRecords = operation({
           page.blocks,
           { MillisBehindLatest: millisBehindLatest, NextShardIterator },
           format,
+          encryptionTypeOf(stream.state),
         )
       }
     }

@@ -6,6 +6,8 @@ import { deregisterStreamConsumer } from './deregister-stream-consumer.ts'
 import { describeStream } from './describe-stream.ts'
 import { describeStreamConsumer } from './describe-stream-consumer.ts'
 import { describeStreamSummary } from './describe-stream-summary.ts'
+import { disableEnhancedMonitoring } from './disable-enhanced-monitoring.ts'
+import { enableEnhancedMonitoring } from './enable-enhanced-monitoring.ts'
 import { getRecords } from './get-records.ts'
 import { getShardIterator } from './get-shard-iterator.ts'
 import { increaseStreamRetentionPeriod } from './increase-stream-retention-period.ts'
@@ -21,9 +23,15 @@ import { putRecords } from './put-records.ts'
 import { registerStreamConsumer } from './register-stream-consumer.ts'
 import { removeTagsFromStream } from './remove-tags-from-stream.ts'
 import { splitShard } from './split-shard.ts'
+import { startStreamEncryption } from './start-stream-encryption.ts'
+import { stopStreamEncryption } from './stop-stream-encryption.ts'
 import { tagResource } from './tag-resource.ts'
 import { untagResource } from './untag-resource.ts'
+import { updateMaxRecordSize } from './update-max-record-size.ts'
 import { updateShardCount } from './update-shard-count.ts'
+import { updateStreamMode } from './update-stream-mode.ts'
+import { updateStreamRecordDistributionStrategy } from './update-stream-record-distribution-strategy.ts'
+import { updateStreamWarmThroughput } from './update-stream-warm-throughput.ts'
 
 /** Every operation that the engine serves, by the name in `X-Amz-Target`. */
 export const operations: ReadonlyMap<string, Operation> = new Map(
@@ -36,6 +44,8 @@ export const operations: ReadonlyMap<string, Operation> = new Map(
     DescribeStream: describeStream,
     DescribeStreamConsumer: describeStreamConsumer,
     DescribeStreamSummary: describeStreamSummary,
+    DisableEnhancedMonitoring: disableEnhancedMonitoring,
+    EnableEnhancedMonitoring: enableEnhancedMonitoring,
     GetRecords: getRecords,
     GetShardIterator: getShardIterator,
     IncreaseStreamRetentionPeriod: increaseStreamRetentionPeriod,
@@ -50,8 +60,14 @@ export const operations: ReadonlyMap<string, Operation> = new Map(
     RegisterStreamConsumer: registerStreamConsumer,
     RemoveTagsFromStream: removeTagsFromStream,
     SplitShard: splitShard,
+    StartStreamEncryption: startStreamEncryption,
+    StopStreamEncryption: stopStreamEncryption,
     TagResource: tagResource,
     UntagResource: untagResource,
+    UpdateMaxRecordSize: updateMaxRecordSize,
     UpdateShardCount: updateShardCount,
+    UpdateStreamMode: updateStreamMode,
+    UpdateStreamRecordDistributionStrategy: updateStreamRecordDistributionStrategy,
+    UpdateStreamWarmThroughput: updateStreamWarmThroughput,
   }),
 )

@@ -1,8 +1,9 @@
 import { maxHashKey } from '../../kinesis/hash-key.ts'
-import { defaultMaxRecordBytes, maxBatchBytes } from '../../kinesis/limits.ts'
+import { maxBatchBytes } from '../../kinesis/limits.ts'
 import { invalidArgument } from '../api-error.ts'
 import type { EngineCore } from '../engine-core.ts'
 import { violationsError, violationText } from '../shapes/check-constraints.ts'
+import { maxRecordBytes, type StreamState } from '../state/stream-state.ts'
 
 /** What a PutRecords could hold when kinesalite's suite was written. */
 const legacyMaxBatchBytes = 5 * 1024 * 1024
@@ -18,10 +19,11 @@ export function readExplicitHashKey(text: string | undefined): bigint | undefine
 }
 
 /** `path` names the data in messages. */
-export function checkRecordSize(data: Buffer, keyBytes: number, path: string): void {
-  if (data.length + keyBytes <= defaultMaxRecordBytes) return
+export function checkRecordSize(stream: StreamState, data: Buffer, keyBytes: number, path: string): void {
+  const mostBytes = maxRecordBytes(stream)
+  if (data.length + keyBytes <= mostBytes) return
   const printed = `java.nio.HeapByteBuffer[pos=0 lim=${data.length} cap=${data.length}]`
-  const constraint = `Member must have length less than or equal to ${defaultMaxRecordBytes}`
+  const constraint = `Member must have length less than or equal to ${mostBytes}`
   throw violationsError([violationText(printed, path, constraint)])
 }
 

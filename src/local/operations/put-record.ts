@@ -6,6 +6,7 @@ import { putBatch } from '../records/put-batch.ts'
 import { WrittenNumbers } from '../records/written-numbers.ts'
 import { data, hashKey, partitionKey, required, sequenceNumber, streamReference } from '../shapes/members.ts'
 import type { LiveStream } from '../state/live-stream.ts'
+import { encryptionTypeOf } from './describe-stream-basics.ts'
 import { findServingStream } from './find-stream.ts'
 import { operation } from './operation.ts'
 import { checkRecordSize, readExplicitHashKey } from './put-limits.ts'
@@ -27,7 +28,7 @@ export const putRecord = operation({
     const explicitHashKey = readExplicitHashKey(input.ExplicitHashKey)
     checkOrdering(core, stream, input.SequenceNumberForOrdering)
     const key = Buffer.from(input.PartitionKey)
-    checkRecordSize(input.Data, key.length, 'data')
+    checkRecordSize(stream.state, input.Data, key.length, 'data')
     const record = { key, partitionKey: input.PartitionKey, explicitHashKey, data: input.Data }
     const { shardIndexes, refusals, written } = await putBatch(core, stream, [record], 'PutRecord')
     const shardIndex = shardIndexes[0] as number
@@ -36,6 +37,7 @@ export const putRecord = operation({
     return {
       ShardId: shardIdOf(shardIndex),
       SequenceNumber: new WrittenNumbers(stream, written.blocks).next(shardIndex),
+      EncryptionType: encryptionTypeOf(stream.state),
     }
   },
 })

@@ -8,6 +8,7 @@ import { WrittenNumbers } from '../records/written-numbers.ts'
 import { data, hashKey, partitionKey, required, streamReference } from '../shapes/members.ts'
 import type { LiveStream } from '../state/live-stream.ts'
 import type { AnswerObject } from '../wire/encode-answer.ts'
+import { encryptionTypeOf } from './describe-stream-basics.ts'
 import { findServingStream } from './find-stream.ts'
 import { operation } from './operation.ts'
 import { checkBatchSize, checkRecordSize, readExplicitHashKey } from './put-limits.ts'
@@ -38,17 +39,17 @@ export const putRecords = operation({
       const explicitHashKey = readExplicitHashKey(ExplicitHashKey)
       return { key: Buffer.from(PartitionKey), partitionKey: PartitionKey, explicitHashKey, data: Data }
     })
-    checkSizes(core, records)
+    checkSizes(core, stream, records)
     const batch = await putBatch(core, stream, records, 'PutRecords')
     if (batch.refusals.length === 0) return writePutAnswer(stream, batch.written.blocks, batch.shardIndexes, format)
     return describe(core, stream, batch)
   },
 })
 
-function checkSizes(core: EngineCore, records: readonly IncomingRecord[]): void {
+function checkSizes(core: EngineCore, stream: LiveStream, records: readonly IncomingRecord[]): void {
   let bytes = 0
   for (const [at, { key, data }] of records.entries()) {
-    checkRecordSize(data, key?.length ?? 0, `records.${at + 1}.member.data`)
+    checkRecordSize(stream.state, data, key?.length ?? 0, `records.${at + 1}.member.data`)
     bytes += data.length + (key?.length ?? 0)
   }
   checkBatchSize(core, bytes)
@@ -61,7 +62,11 @@ function describe(core: EngineCore, stream: LiveStream, { shardIndexes, refusals
     if (refusal !== undefined) return describeRefusal(core, stream, shardIndex, refusal)
     return { SequenceNumber: numbers.next(shardIndex), ShardId: shardIdOf(shardIndex) }
   })
-  return { FailedRecordCount: refusals.filter((refusal) => refusal !== undefined).length, Records: answers }
+  return {
+    FailedRecordCount: refusals.filter((refusal) => refusal !== undefined).length,
+    Records: answers,
+    EncryptionType: encryptionTypeOf(stream.state),
+  }
 }
 
 function describeRefusal(

@@ -1,10 +1,17 @@
 import type { ShardState } from '../state/stream-state.ts'
 import type { LogBlock } from '../stream-log.ts'
+import { encodeCbor } from '../wire/encode-answer.ts'
 import { dataLengthAt, hasKeyAt, keyLengthAt, packedHeaderBytes } from './packed-records.ts'
 import { SequenceText, sequenceNumberDigits } from './sequence-text.ts'
 
 /** A GetRecords answer of CBOR; `rest` is the map of its other members. */
-export function writeCborPage(shard: ShardState, blocks: readonly LogBlock[], rest: Buffer): Buffer {
+export function writeCborPage(
+  shard: ShardState,
+  blocks: readonly LogBlock[],
+  rest: Buffer,
+  encryptionType?: 'KMS',
+): Buffer {
+  const recordHead = encryptionType === undefined ? plainHead : encryptedHead
   let recordCount = 0
   let packedBytes = 0
   for (const block of blocks) {
@@ -19,12 +26,12 @@ export function writeCborPage(shard: ShardState, blocks: readonly LogBlock[], re
   out[at++] = 0x67
   at += out.write('Records', at, 'latin1')
   at = writeHead(out, at, 0x80, recordCount)
-  for (const block of blocks) at = writeBlock(out, at, shard, block)
+  for (const block of blocks) at = writeBlock(out, at, shard, block, recordHead)
   rest.copy(out, at, 1)
   return out.subarray(0, at + rest.length - 1)
 }
 
-const recordHead = Buffer.concat([
+const plainHead = Buffer.concat([
   Buffer.from([0xa4, 0x6e]),
   Buffer.from('SequenceNumber'),
   Buffer.from([0x78, sequenceNumberDigits]),
@@ -38,7 +45,15 @@ const digitsAt = 18
 const arrivalAt = digitsAt + sequenceNumberDigits + 2 + 27 + 1
 const keyHead = Buffer.from([0x6c, ...Buffer.from('PartitionKey')])
 
-function writeBlock(out: Buffer, start: number, shard: ShardState, block: LogBlock): number {
+/** With one member more, behind the sequence number and the time, so that these stand where they do without it. */
+const encryptedHead = Buffer.concat([
+  Buffer.of(0xa5),
+  plainHead.subarray(1, plainHead.length - 5),
+  encodeCbor({ EncryptionType: 'KMS' }).subarray(1),
+  plainHead.subarray(plainHead.length - 5),
+])
+
+function writeBlock(out: Buffer, start: number, shard: ShardState, block: LogBlock, recordHead: Buffer): number {
   const { bytes } = block
   const head = Buffer.from(recordHead)
   head.writeBigUInt64BE(BigInt(Math.round(block.arrivalMs)), arrivalAt)
@@ -54,7 +69,7 @@ function writeBlock(out: Buffer, start: number, shard: ShardState, block: LogBlo
     const dataAt = keyAt + keyLength
     out.set(head, at)
     number.advance()
-    if (!hasKey) out[at] = 0xa3
+    if (!hasKey) out[at] = (recordHead[0] as number) - 1
     at = writeHead(out, at + head.length, 0x40, dataLength)
     bytes.copy(out, at, dataAt, dataAt + dataLength)
     at += dataLength

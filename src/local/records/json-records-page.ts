@@ -4,10 +4,15 @@ import { dataLengthAt, hasKeyAt, keyLengthAt, packedHeaderBytes } from './packed
 import { SequenceText, sequenceNumberDigits } from './sequence-text.ts'
 
 /** A GetRecords answer of JSON; `rest` is the object with its other members. */
-export function writeJsonPage(shard: ShardState, blocks: readonly LogBlock[], rest: Buffer): Buffer {
+export function writeJsonPage(
+  shard: ShardState,
+  blocks: readonly LogBlock[],
+  rest: Buffer,
+  encryptionType?: 'KMS',
+): Buffer {
   const out = Buffer.allocUnsafe(rest.length + pageStart.length + 2 + mostBytes(blocks))
   let at = pageStart.copy(out)
-  for (const block of blocks) at = writeBlock(out, at, shard, block)
+  for (const block of blocks) at = writeBlock(out, at, shard, block, encryptionType)
   // The comma behind the last record becomes the end of the list.
   if (blocks.length > 0) at--
   out[at++] = 0x5d
@@ -21,7 +26,7 @@ const numberStart = '{"SequenceNumber":"'
 const keyStart = Buffer.from('","PartitionKey":')
 
 /** Of a time in seconds with three decimals, and of what stands around it. */
-const mostHeadBytes = numberStart.length + sequenceNumberDigits + 80
+const mostHeadBytes = numberStart.length + sequenceNumberDigits + 105
 
 function mostBytes(blocks: readonly LogBlock[]): number {
   let most = 0
@@ -36,9 +41,16 @@ function nextRecord(bytes: Buffer, from: number): number {
   return from + packedHeaderBytes + keyLengthAt(bytes, from) + dataLengthAt(bytes, from)
 }
 
-function writeBlock(out: Buffer, start: number, shard: ShardState, block: LogBlock): number {
+function writeBlock(
+  out: Buffer,
+  start: number,
+  shard: ShardState,
+  block: LogBlock,
+  encryptionType: 'KMS' | undefined,
+): number {
   const { bytes } = block
-  const arrival = `","ApproximateArrivalTimestamp":${block.arrivalMs / 1000},"Data":"`
+  const encryption = encryptionType === undefined ? '' : `","EncryptionType":"${encryptionType}`
+  const arrival = `${encryption}","ApproximateArrivalTimestamp":${block.arrivalMs / 1000},"Data":"`
   const head = Buffer.from(`${numberStart}${'0'.repeat(sequenceNumberDigits)}${arrival}`)
   const digits = head.subarray(numberStart.length, numberStart.length + sequenceNumberDigits)
   const number = new SequenceText(shard.createdSeconds, shard.index, block.firstSeqIx, block.seqTimeSeconds, digits)

@@ -1,9 +1,10 @@
 import { hashKeyOf } from '../../kinesis/hash-key.ts'
-import { defaultMaxRecordBytes, maxBatchBytes } from '../../kinesis/limits.ts'
+import { maxBatchBytes } from '../../kinesis/limits.ts'
 import type { EngineCore } from '../engine-core.ts'
 import type { BodyFormat } from '../shapes/read-input.ts'
 import type { ShardBatch } from '../state/live-stream.ts'
 import type { RoutingTable } from '../state/routing-table.ts'
+import { maxRecordBytes } from '../state/stream-state.ts'
 import { CborPutScan } from './cbor-put-scan.ts'
 import { JsonPutScan } from './json-put-scan.ts'
 import { packedHeaderBytes } from './packed-records.ts'
@@ -23,7 +24,7 @@ export function putScanned(core: EngineCore, body: Buffer, format: BodyFormat): 
   if (stream === undefined || !stream.isOpen || !stream.isServing) return undefined
   const { count } = scan
   const shardIndexes = new Int32Array(count)
-  const batches = pack(scan, body, stream.routing, shardIndexes)
+  const batches = pack(scan, body, stream.routing, maxRecordBytes(stream.state), shardIndexes)
   if (batches === undefined) return undefined
   const { blocks, stored } = stream.write(batches, core.clock.now())
   return stored.then(() => writePutAnswer(stream, blocks, shardIndexes, format))
@@ -33,14 +34,20 @@ export function putScanned(core: EngineCore, body: Buffer, format: BodyFormat): 
 const scans: Record<BodyFormat, PutScan> = { cbor: new CborPutScan(), json: new JsonPutScan() }
 const dataBytes = new Int32Array(mostScanned)
 
-function pack(scan: PutScan, body: Buffer, routing: RoutingTable, shardIndexes: Int32Array): ShardBatch[] | undefined {
+function pack(
+  scan: PutScan,
+  body: Buffer,
+  routing: RoutingTable,
+  mostRecordBytes: number,
+  shardIndexes: Int32Array,
+): ShardBatch[] | undefined {
   const { count, keyLength } = scan
   const sizes = new Map<number, number>()
   let total = 0
   for (let record = 0; record < count; record++) {
     const length = scan.dataBytes(body, record)
     const bytes = length + (keyLength[record] as number)
-    if (length < 0 || bytes > defaultMaxRecordBytes) return undefined
+    if (length < 0 || bytes > mostRecordBytes) return undefined
     const shardIndex = route(scan, body, record, routing)
     dataBytes[record] = length
     shardIndexes[record] = shardIndex

@@ -2,6 +2,7 @@ import { shardIdOf } from '../../kinesis/shard.ts'
 import type { BodyFormat } from '../shapes/read-input.ts'
 import type { LiveStream } from '../state/live-stream.ts'
 import type { AppendBlock } from '../stream-log.ts'
+import { encodeCbor } from '../wire/encode-answer.ts'
 import { SequenceText, sequenceNumberDigits } from './sequence-text.ts'
 
 /** The answer to a PutRecords of which no record failed, written into one buffer. */
@@ -12,6 +13,7 @@ export function writePutAnswer(
   format: BodyFormat,
 ): Buffer {
   const layout = format === 'json' ? jsonLayout : cborLayout
+  const isEncrypted = typeof stream.state.keyId === 'string'
   const entries = new Map<number, Entry>()
   let entryBytes = 0
   for (const block of blocks) {
@@ -19,8 +21,9 @@ export function writePutAnswer(
     entries.set(block.shardIndex, entry)
     entryBytes = Math.max(entryBytes, entry.bytes.length)
   }
-  const out = Buffer.allocUnsafe(layout.head(shardIndexes.length).length + shardIndexes.length * (entryBytes + 1) + 2)
-  let at = layout.head(shardIndexes.length).copy(out)
+  const head = layout.head(shardIndexes.length, isEncrypted)
+  const out = Buffer.allocUnsafe(head.length + shardIndexes.length * (entryBytes + 1) + 2)
+  let at = head.copy(out)
   for (let record = 0; record < shardIndexes.length; record++) {
     const entry = entries.get(shardIndexes[record] as number) as Entry
     if (format === 'json' && record > 0) out[at++] = 0x2c
@@ -46,7 +49,7 @@ class Entry {
 }
 
 interface Layout {
-  head(recordCount: number): Buffer
+  head(recordCount: number, isEncrypted: boolean): Buffer
   entry(shardId: string): Buffer
   /** Where an entry's sequence number stands. */
   digitsAt: number
@@ -56,18 +59,23 @@ interface Layout {
 const digits = '0'.repeat(sequenceNumberDigits)
 
 const jsonLayout: Layout = {
-  head: () => Buffer.from('{"FailedRecordCount":0,"Records":['),
+  head: (_, isEncrypted) =>
+    Buffer.from(`{"FailedRecordCount":0,${isEncrypted ? '"EncryptionType":"KMS",' : ''}"Records":[`),
   entry: (shardId) => Buffer.from(`{"SequenceNumber":"${digits}","ShardId":"${shardId}"}`),
   digitsAt: 19,
   tail: Buffer.from(']}'),
 }
 
+const encryptionMember = encodeCbor({ EncryptionType: 'KMS' }).subarray(1)
+
 const cborLayout: Layout = {
-  head: (recordCount) =>
+  head: (recordCount, isEncrypted) =>
     Buffer.concat([
-      Buffer.of(0xa2, 0x71),
+      Buffer.of(isEncrypted ? 0xa3 : 0xa2, 0x71),
       Buffer.from('FailedRecordCount'),
-      Buffer.of(0, 0x67),
+      Buffer.of(0),
+      isEncrypted ? encryptionMember : Buffer.alloc(0),
+      Buffer.of(0x67),
       Buffer.from('Records'),
       Buffer.of(0x99, recordCount >> 8, recordCount & 0xff),
     ]),

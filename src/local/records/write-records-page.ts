@@ -14,7 +14,10 @@ export function writeRecordsPage(
   blocks: readonly LogBlock[],
   members: AnswerObject,
   format: BodyFormat,
+  encryptionType?: 'KMS',
 ): Buffer {
   const rest = encodeAnswer(members, format)
-  return format === 'cbor' ? writeCborPage(shard, blocks, rest) : writeJsonPage(shard, blocks, rest)
+  return format === 'cbor'
+    ? writeCborPage(shard, blocks, rest, encryptionType)
+    : writeJsonPage(shard, blocks, rest, encryptionType)
 }

@@ -102,6 +102,11 @@ function collectList(
     const bounds = [member.minLength ?? 0, member.maxLength] as const
     if (!items.every((item) => isWithin(String(item), bounds))) broken(innerLengths('Member', bounds))
   }
+  if (member.type === 'String' && member.values !== undefined) {
+    const { values } = member
+    if (!items.every((item) => item === undefined || values.includes(String(item))))
+      broken(`Member must satisfy constraint: [Member must satisfy enum value set: [${values.join(', ')}]]`)
+  }
   for (const [index, item] of items.entries()) {
     if (violations.length >= mostListed) return
     const itemPath = `${path}.${index + 1}.member`

@@ -84,6 +84,29 @@ export const tagKeys = {
   legacy: { maxLength: 10 },
 } as const
 
+export const maxRecordSizeInKib = { type: 'Integer', min: 1_024, max: 10_240 } as const
+export const warmThroughputMiBps = { type: 'Integer', min: 0 } as const
+export const recordDistribution = { type: 'String', values: ['AUTO', 'USER_PARTITION_KEY'] } as const
+export const encryptionType = { type: 'String', values: ['NONE', 'KMS'] } as const
+export const keyId = { type: 'String', minLength: 1, maxLength: 2048 } as const
+
+const metricNames = [
+  'IncomingBytes',
+  'IncomingRecords',
+  'OutgoingBytes',
+  'OutgoingRecords',
+  'WriteProvisionedThroughputExceeded',
+  'ReadProvisionedThroughputExceeded',
+  'IteratorAgeMilliseconds',
+] as const
+
+export const shardLevelMetrics = {
+  type: 'List',
+  minLength: 1,
+  maxLength: metricNames.length,
+  member: { type: 'String', values: [...metricNames, 'ALL'] },
+} as const
+
 /** The member, absent being a violation. */
 export function required<const S extends object>(shape: S): S & { readonly required: true } {
   return { ...shape, required: true }

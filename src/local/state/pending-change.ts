@@ -1,5 +1,5 @@
 import { firstShards, type ReshardStep, reshard } from './reshard.ts'
-import type { PendingChange, StreamState } from './stream-state.ts'
+import type { PendingChange, StreamSettings, StreamState } from './stream-state.ts'
 
 /** The stream after its pending change, or undefined when that was its removal. */
 export function completePendingChange(
@@ -16,6 +16,8 @@ export function completePendingChange(
     }
     case 'reshard':
       return { ...rest, status: 'ACTIVE', ...reshard(stream, pending.steps, nowMs, lastSeqSeconds) }
+    case 'set':
+      return { ...rest, ...pending.settings, status: 'ACTIVE' }
     case 'remove':
       return undefined
   }
@@ -23,6 +25,10 @@ export function completePendingChange(
 
 export function resharding(stream: StreamState, steps: readonly ReshardStep[], dueMs: number): StreamState {
   return { ...stream, status: 'UPDATING', pending: { kind: 'reshard', steps, dueMs } }
+}
+
+export function setting(stream: StreamState, settings: Partial<StreamSettings>, dueMs: number): StreamState {
+  return { ...stream, status: 'UPDATING', pending: { kind: 'set', settings, dueMs } }
 }
 
 export function deleting(stream: StreamState, dueMs: number): StreamState {

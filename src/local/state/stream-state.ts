@@ -1,4 +1,5 @@
 import type { HashKeyRange } from '../../kinesis/hash-key.ts'
+import { defaultMaxRecordBytes } from '../../kinesis/limits.ts'
 import type { ConsumerState } from '../consumers/consumer-state.ts'
 import type { ReshardStep } from './reshard.ts'
 
@@ -9,16 +10,19 @@ import type { ReshardStep } from './reshard.ts'
  *     CREATING           createStreamMs later                ACTIVE, with its shards
  *     ACTIVE             SplitShard, MergeShards,
  *                        UpdateShardCount                    UPDATING, still with the old shards
- *     UPDATING           updateStreamMs later                ACTIVE, with the new shards
+ *     ACTIVE             Start/StopStreamEncryption,
+ *                        UpdateStreamMode,
+ *                        UpdateMaxRecordSize,
+ *                        UpdateStreamWarmThroughput          UPDATING, still with the old settings
+ *     UPDATING           updateStreamMs later                ACTIVE, with the new shards or settings
  *     any                DeleteStream                        DELETING, without records
  *     DELETING           deleteStreamMs later                gone
  */
-export interface StreamState {
+export interface StreamState extends StreamSettings {
   /** Never given to another stream, also not to one of the same name. */
   readonly serial: number
   readonly name: string
   readonly status: StreamStatus
-  readonly mode: StreamMode
   /** Epoch seconds; also the create time in the first shards' sequence numbers. */
   readonly createdSeconds: number
   readonly retentionHours: number
@@ -32,11 +36,29 @@ export interface StreamState {
   /** Indexes are never reused. */
   readonly nextShardIndex: number
   readonly tags?: Tags
+  /** Names of the metrics that each shard would give. */
+  readonly shardMetrics?: readonly string[]
   /** Readers that records are pushed to; `consumersAt` tells which are there now. */
   readonly consumers?: readonly ConsumerState[]
   /** What will happen by itself: kept, so that a restart in a middle state continues it. */
   readonly pending?: PendingChange
 }
+
+/** What can be set on a stream after it was created. Null: taken back. */
+export interface StreamSettings {
+  readonly mode: StreamMode
+  /** Records count as encrypted with this KMS key. */
+  readonly keyId?: string | null
+  /** Data and key of one record. @default 1024 */
+  readonly maxRecordKiB?: number
+  /** Asked for, in MiB a second; on-demand streams only. */
+  readonly warmThroughputMiBps?: number | null
+  /** AUTO is for on-demand streams only. @default 'USER_PARTITION_KEY' */
+  readonly distribution?: RecordDistribution
+}
+
+/** AUTO: records go to the open shards in turn, whatever their keys. */
+export type RecordDistribution = 'AUTO' | 'USER_PARTITION_KEY'
 
 /** By key. */
 export type Tags = Readonly<Record<string, string>>
@@ -49,6 +71,7 @@ export type StreamMode = 'PROVISIONED' | 'ON_DEMAND'
 export type PendingChange = { readonly dueMs: number } & (
   | { readonly kind: 'open'; readonly shardCount: number }
   | { readonly kind: 'reshard'; readonly steps: readonly ReshardStep[] }
+  | { readonly kind: 'set'; readonly settings: Partial<StreamSettings> }
   | { readonly kind: 'remove' }
 )
 
@@ -78,6 +101,11 @@ export function horizonMs(stream: StreamState, nowMs: number): number {
 export function withRetention(stream: StreamState, retentionHours: number, nowMs: number): StreamState {
   const next = { ...stream, retentionHours }
   return { ...next, trimmedBeforeMs: Math.max(horizonMs(stream, nowMs), horizonMs(next, nowMs)) }
+}
+
+/** Data and key of one record, in bytes. */
+export function maxRecordBytes(stream: StreamState): number {
+  return stream.maxRecordKiB === undefined ? defaultMaxRecordBytes : stream.maxRecordKiB * 1024
 }
 
 /** The shards that clients may see. */
