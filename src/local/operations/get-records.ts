@@ -2,6 +2,7 @@ import { maxGetRecords } from '../../kinesis/limits.ts'
 import { writeRecordsPage } from '../records/write-records-page.ts'
 import { pageLimit, required, streamArn, streamId } from '../shapes/members.ts'
 import { encryptionTypeOf } from './describe-stream-basics.ts'
+import { dryRun, endDryRun } from './dry-run.ts'
 import { shardDoesNotExist } from './find-shard.ts'
 import { streamNameOf } from './find-stream.ts'
 import { operation } from './operation.ts'
@@ -18,6 +19,7 @@ export const getRecords = operation({
       Limit: pageLimit,
       StreamARN: streamArn,
       StreamId: streamId,
+      DryRun: dryRun,
     },
   },
   async run(core, input, format) {
@@ -32,6 +34,7 @@ export const getRecords = operation({
       maxRecords: input.Limit ?? maxGetRecords,
       maxBytes: maxPageBytes,
     })
+    if (reading.kind !== 'gone') endDryRun(input)
     switch (reading.kind) {
       case 'gone':
         throw shardDoesNotExist(core, streamName, shardIndex)

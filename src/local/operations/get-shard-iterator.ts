@@ -1,5 +1,6 @@
 import { required, sequenceNumber, shardId, streamReference, timestamp } from '../shapes/members.ts'
 import { isExpired } from '../state/stream-state.ts'
+import { dryRun, endDryRun } from './dry-run.ts'
 import { readShardId, shardDoesNotExist } from './find-shard.ts'
 import { streamNameOf } from './find-stream.ts'
 import { operation } from './operation.ts'
@@ -18,6 +19,7 @@ export const getShardIterator = operation({
       StartingSequenceNumber: sequenceNumber,
       ...streamReference,
       Timestamp: timestamp,
+      DryRun: dryRun,
     },
   },
   async run(core, input) {
@@ -37,6 +39,7 @@ export const getShardIterator = operation({
       sequenceNumber: input.StartingSequenceNumber,
       timestampMs: input.Timestamp,
     })
+    endDryRun(input)
     return {
       ShardIterator: core.iterators.issue({ serial: stream.state.serial, streamName: name, shardIndex, fromSeqIx }),
     }

@@ -12,6 +12,8 @@ export type Answer = AnswerObject | Buffer | undefined
 /** One operation of the API: what it takes, as data, and what it does. */
 export interface Operation {
   readonly input: StructureShape
+  /** Another shape to check an input by, when the stream that it names asks for one. */
+  inputFor?(core: EngineCore, input: object): StructureShape | undefined
   /** The input has passed the shape's checks. Refusals are thrown as ApiError. */
   run(core: EngineCore, input: never, format: BodyFormat): Answer | Promise<Answer>
   /**
@@ -24,6 +26,7 @@ export interface Operation {
 /** Ties the type of `run`'s input to the shape. */
 export function operation<const S extends StructureShape>(definition: {
   input: S
+  inputFor?(core: EngineCore, input: object): StructureShape | undefined
   run(core: EngineCore, input: InputOf<S>, format: BodyFormat): Answer | Promise<Answer>
   runOnBody?(core: EngineCore, body: Buffer, format: BodyFormat): Promise<Answer> | undefined
 }): Operation {

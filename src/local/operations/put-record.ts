@@ -6,29 +6,40 @@ import { putBatch } from '../records/put-batch.ts'
 import { WrittenNumbers } from '../records/written-numbers.ts'
 import { data, hashKey, partitionKey, required, sequenceNumber, streamReference } from '../shapes/members.ts'
 import type { LiveStream } from '../state/live-stream.ts'
+import { distributesItself, neededKey } from './auto-distribution.ts'
 import { encryptionTypeOf } from './describe-stream-basics.ts'
+import { dryRun, endDryRun } from './dry-run.ts'
 import { findServingStream } from './find-stream.ts'
 import { operation } from './operation.ts'
 import { checkRecordSize, readExplicitHashKey } from './put-limits.ts'
 import { rateExceeded } from './rate-exceeded.ts'
 
-export const putRecord = operation({
-  input: {
-    type: 'Structure',
-    members: {
-      SequenceNumberForOrdering: sequenceNumber,
-      PartitionKey: required(partitionKey),
-      ExplicitHashKey: hashKey,
-      Data: required(data),
-      ...streamReference,
-    },
+const putRecordInput = {
+  type: 'Structure',
+  members: {
+    SequenceNumberForOrdering: sequenceNumber,
+    PartitionKey: neededKey,
+    ExplicitHashKey: hashKey,
+    Data: required(data),
+    ...streamReference,
+    DryRun: dryRun,
   },
+} as const
+
+const keylessInput = { ...putRecordInput, members: { ...putRecordInput.members, PartitionKey: partitionKey } } as const
+
+export const putRecord = operation({
+  input: putRecordInput,
+  inputFor: (core, input) => (distributesItself(core, input) ? keylessInput : undefined),
   async run(core, input) {
     const stream = findServingStream(core, input)
-    const explicitHashKey = readExplicitHashKey(input.ExplicitHashKey)
-    checkOrdering(core, stream, input.SequenceNumberForOrdering)
-    const key = Buffer.from(input.PartitionKey)
-    checkRecordSize(stream.state, input.Data, key.length, 'data')
+    const isAuto = stream.state.distribution === 'AUTO'
+    const explicitHashKey = isAuto ? undefined : readExplicitHashKey(input.ExplicitHashKey)
+    if (isAuto) checkNoOrdering(input.SequenceNumberForOrdering)
+    else checkOrdering(core, stream, input.SequenceNumberForOrdering)
+    const key = input.PartitionKey === undefined ? undefined : Buffer.from(input.PartitionKey)
+    checkRecordSize(stream.state, input.Data, key?.length ?? 0, 'data')
+    endDryRun(input)
     const record = { key, partitionKey: input.PartitionKey, explicitHashKey, data: input.Data }
     const { shardIndexes, refusals, written } = await putBatch(core, stream, [record], 'PutRecord')
     const shardIndex = shardIndexes[0] as number
@@ -41,6 +52,11 @@ export const putRecord = operation({
     }
   },
 })
+
+function checkNoOrdering(text: string | undefined): void {
+  if (text !== undefined)
+    throw invalidArgument('SequenceNumberForOrdering is not supported with RecordDistributionStrategy AUTO.')
+}
 
 function checkOrdering(core: EngineCore, stream: LiveStream, text: string | undefined): void {
   if (text === undefined) return

@@ -6,16 +6,22 @@ import { putScanned } from '../records/put-scanned.ts'
 import { writePutAnswer } from '../records/write-put-answer.ts'
 import { WrittenNumbers } from '../records/written-numbers.ts'
 import { data, hashKey, partitionKey, required, streamReference } from '../shapes/members.ts'
+import type { StringShape } from '../shapes/shape.ts'
 import type { LiveStream } from '../state/live-stream.ts'
 import type { AnswerObject } from '../wire/encode-answer.ts'
+import { distributesItself, neededKey } from './auto-distribution.ts'
 import { encryptionTypeOf } from './describe-stream-basics.ts'
+import { dryRun, endDryRun } from './dry-run.ts'
 import { findServingStream } from './find-stream.ts'
 import { operation } from './operation.ts'
 import { checkBatchSize, checkRecordSize, readExplicitHashKey } from './put-limits.ts'
 import { rateExceededText } from './rate-exceeded.ts'
 
-export const putRecords = operation({
-  input: {
+const putRecordsInput = inputWithKey(neededKey)
+const keylessInput = inputWithKey(partitionKey)
+
+function inputWithKey<const K extends StringShape>(key: K) {
+  return {
     type: 'Structure',
     members: {
       Records: {
@@ -26,20 +32,29 @@ export const putRecords = operation({
         memberText: 'com.amazonaws.kinesis.v20131202.PutRecordsRequestEntry@c965e310',
         member: {
           type: 'Structure',
-          members: { PartitionKey: required(partitionKey), ExplicitHashKey: hashKey, Data: required(data) },
+          members: { PartitionKey: key, ExplicitHashKey: hashKey, Data: required(data) },
         },
       },
       ...streamReference,
+      DryRun: dryRun,
     },
-  },
+  } as const
+}
+
+export const putRecords = operation({
+  input: putRecordsInput,
+  inputFor: (core, input) => (distributesItself(core, input) ? keylessInput : undefined),
   runOnBody: putScanned,
   async run(core, input, format) {
     const stream = findServingStream(core, input)
+    const isAuto = stream.state.distribution === 'AUTO'
     const records = input.Records.map(({ PartitionKey, ExplicitHashKey, Data }): IncomingRecord => {
-      const explicitHashKey = readExplicitHashKey(ExplicitHashKey)
-      return { key: Buffer.from(PartitionKey), partitionKey: PartitionKey, explicitHashKey, data: Data }
+      const explicitHashKey = isAuto ? undefined : readExplicitHashKey(ExplicitHashKey)
+      const key = PartitionKey === undefined ? undefined : Buffer.from(PartitionKey)
+      return { key, partitionKey: PartitionKey, explicitHashKey, data: Data }
     })
     checkSizes(core, stream, records)
+    endDryRun(input)
     const batch = await putBatch(core, stream, records, 'PutRecords')
     if (batch.refusals.length === 0) return writePutAnswer(stream, batch.written.blocks, batch.shardIndexes, format)
     return describe(core, stream, batch)

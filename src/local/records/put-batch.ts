@@ -8,7 +8,7 @@ import { packedLength, packRecord } from './packed-records.ts'
 export interface IncomingRecord {
   /** UTF-8; undefined for a record without a key. */
   key: Buffer | undefined
-  partitionKey: string
+  partitionKey: string | undefined
   explicitHashKey: bigint | undefined
   data: Buffer
 }
@@ -35,9 +35,12 @@ export async function putBatch(
   await stream.log()
   if (!stream.isServing) throw streamNotFound(core, stream.state.name)
   const { routing, state } = stream
-  const shardIndexes = Int32Array.from(records, ({ explicitHashKey, partitionKey }) =>
-    explicitHashKey === undefined ? routing.shardOf(partitionKey) : routing.shardOfHashKey(explicitHashKey),
-  )
+  const isAuto = state.distribution === 'AUTO'
+  const shardIndexes = Int32Array.from(records, ({ explicitHashKey, partitionKey }) => {
+    if (explicitHashKey !== undefined) return routing.shardOfHashKey(explicitHashKey)
+    // Without a key also when the strategy has changed since the request was checked.
+    return isAuto || partitionKey === undefined ? routing.nextInTurn() : routing.shardOf(partitionKey)
+  })
   const judge = core.refusals.forRequest(operation, state.name)
   const refusals =
     judge === undefined

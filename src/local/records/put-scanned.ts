@@ -2,7 +2,7 @@ import { hashKeyOf } from '../../kinesis/hash-key.ts'
 import { maxBatchBytes } from '../../kinesis/limits.ts'
 import type { EngineCore } from '../engine-core.ts'
 import type { BodyFormat } from '../shapes/read-input.ts'
-import type { ShardBatch } from '../state/live-stream.ts'
+import type { LiveStream, ShardBatch } from '../state/live-stream.ts'
 import type { RoutingTable } from '../state/routing-table.ts'
 import { maxRecordBytes } from '../state/stream-state.ts'
 import { CborPutScan } from './cbor-put-scan.ts'
@@ -24,7 +24,7 @@ export function putScanned(core: EngineCore, body: Buffer, format: BodyFormat): 
   if (stream === undefined || !stream.isOpen || !stream.isServing) return undefined
   const { count } = scan
   const shardIndexes = new Int32Array(count)
-  const batches = pack(scan, body, stream.routing, maxRecordBytes(stream.state), shardIndexes)
+  const batches = pack(scan, body, stream, shardIndexes)
   if (batches === undefined) return undefined
   const { blocks, stored } = stream.write(batches, core.clock.now())
   return stored.then(() => writePutAnswer(stream, blocks, shardIndexes, format))
@@ -37,18 +37,19 @@ const dataBytes = new Int32Array(mostScanned)
 function pack(
   scan: PutScan,
   body: Buffer,
-  routing: RoutingTable,
-  mostRecordBytes: number,
+  { routing, state }: LiveStream,
   shardIndexes: Int32Array,
 ): ShardBatch[] | undefined {
   const { count, keyLength } = scan
+  const mostRecordBytes = maxRecordBytes(state)
+  const isAuto = state.distribution === 'AUTO'
   const sizes = new Map<number, number>()
   let total = 0
   for (let record = 0; record < count; record++) {
     const length = scan.dataBytes(body, record)
     const bytes = length + (keyLength[record] as number)
     if (length < 0 || bytes > mostRecordBytes) return undefined
-    const shardIndex = route(scan, body, record, routing)
+    const shardIndex = isAuto ? routing.nextInTurn() : route(scan, body, record, routing)
     dataBytes[record] = length
     shardIndexes[record] = shardIndex
     sizes.set(shardIndex, (sizes.get(shardIndex) ?? 0) + packedHeaderBytes + bytes)

@@ -9,6 +9,7 @@ export class RoutingTable {
   readonly #shardIndexes: Int32Array
   readonly #starts: readonly bigint[]
   readonly #startTops: Float64Array
+  #turn = 0
 
   constructor(open: readonly ShardState[]) {
     const sorted = [...open].sort((left, right) => (left.range.start < right.range.start ? -1 : 1))
@@ -20,6 +21,13 @@ export class RoutingTable {
   /** The shard of a stream that has only one, so that nothing needs to be hashed. */
   get onlyShardIndex(): number | undefined {
     return this.#shardIndexes.length === 1 ? this.#shardIndexes[0] : undefined
+  }
+
+  /** For records that go to the open shards in turn. */
+  nextInTurn(): number {
+    const at = this.#turn
+    this.#turn = at + 1 < this.#shardIndexes.length ? at + 1 : 0
+    return this.#shardIndexes[at] as number
   }
 
   /** The index of the open shard for this key. */

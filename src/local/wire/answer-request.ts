@@ -81,7 +81,8 @@ export function requestAnswerer(
       if (served === undefined) throw unknownOperation()
       if (complaint !== undefined) throw complaint
       const input = readInput(served.input, given, format)
-      checkConstraints(served.input, input)
+      const otherShape = core.hasLegacyLimits ? undefined : served.operation.inputFor?.(core, input)
+      checkConstraints(otherShape ?? served.input, input)
       fault = core.faults.decide(served.name, () => faultTargetOf(core, input))
       if (fault?.action === 'cut-before') return { ...answer, delivery: 'cut' }
       if (fault !== undefined) await misbehaveBefore(core, served.name, fault, input)
