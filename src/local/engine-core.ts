@@ -3,6 +3,7 @@ import type { Faults } from './faults.ts'
 import type { PageTokens } from './page-tokens.ts'
 import type { RecordRefusals } from './record-refusals.ts'
 import type { ShardIterators } from './shard-iterators.ts'
+import type { AccountSettings } from './state/account-settings.ts'
 import type { Streams } from './state/streams.ts'
 
 /** What operations work on. */
@@ -18,6 +19,7 @@ export interface EngineCore {
   /** The limits of Kinesis as they were when kinesalite's suite was written. */
   readonly hasLegacyLimits: boolean
   readonly clock: Clock
+  readonly accountSettings: AccountSettings
   readonly streams: Streams
   readonly iterators: ShardIterators
   readonly tokens: PageTokens

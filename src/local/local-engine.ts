@@ -16,6 +16,7 @@ import { checkConstraints } from './shapes/check-constraints.ts'
 import { withLegacyLimits } from './shapes/shape.ts'
 import { ShardIterators } from './shard-iterators.ts'
 import { Signer } from './signer.ts'
+import { AccountSettings } from './state/account-settings.ts'
 import { createMemoryStateStore } from './state/memory-state-store.ts'
 import { openSqliteStateStore } from './state/sqlite-state-store.ts'
 import type { StateStore } from './state/state-store.ts'
@@ -153,6 +154,7 @@ function coreOf(
     deleteStreamMs: settings.deleteStreamMs,
     hasLegacyLimits: settings.legacyLimits,
     clock,
+    accountSettings: new AccountSettings(store),
     streams,
     iterators: new ShardIterators(signer, clock),
     tokens: new PageTokens(signer, clock),

@@ -53,6 +53,13 @@ export interface AnswerBody {
   CurrentShardLevelMetrics: string[]
   DesiredShardLevelMetrics: string[]
   EncryptionType?: string
+  Policy: string
+  MinimumThroughputBillingCommitment: {
+    Status: string
+    StartedAt?: number
+    EndedAt?: number
+    EarliestAllowedEndAt?: number
+  }
   WarmThroughput?: WarmThroughputBody
   Consumer: ConsumerBody
   ConsumerDescription: ConsumerBody & { StreamARN: string }

@@ -1,16 +1,22 @@
 import { addTagsToStream } from './add-tags-to-stream.ts'
+import { channelRefusal } from './channel-refusal.ts'
 import { createStream } from './create-stream.ts'
 import { decreaseStreamRetentionPeriod } from './decrease-stream-retention-period.ts'
+import { deleteResourcePolicy } from './delete-resource-policy.ts'
 import { deleteStream } from './delete-stream.ts'
 import { deregisterStreamConsumer } from './deregister-stream-consumer.ts'
+import { describeAccountSettings } from './describe-account-settings.ts'
+import { describeLimits } from './describe-limits.ts'
 import { describeStream } from './describe-stream.ts'
 import { describeStreamConsumer } from './describe-stream-consumer.ts'
 import { describeStreamSummary } from './describe-stream-summary.ts'
 import { disableEnhancedMonitoring } from './disable-enhanced-monitoring.ts'
 import { enableEnhancedMonitoring } from './enable-enhanced-monitoring.ts'
 import { getRecords } from './get-records.ts'
+import { getResourcePolicy } from './get-resource-policy.ts'
 import { getShardIterator } from './get-shard-iterator.ts'
 import { increaseStreamRetentionPeriod } from './increase-stream-retention-period.ts'
+import { listChannels } from './list-channels.ts'
 import { listShards } from './list-shards.ts'
 import { listStreamConsumers } from './list-stream-consumers.ts'
 import { listStreams } from './list-streams.ts'
@@ -20,6 +26,7 @@ import { mergeShards } from './merge-shards.ts'
 import type { Operation } from './operation.ts'
 import { putRecord } from './put-record.ts'
 import { putRecords } from './put-records.ts'
+import { putResourcePolicy } from './put-resource-policy.ts'
 import { registerStreamConsumer } from './register-stream-consumer.ts'
 import { removeTagsFromStream } from './remove-tags-from-stream.ts'
 import { splitShard } from './split-shard.ts'
@@ -27,6 +34,7 @@ import { startStreamEncryption } from './start-stream-encryption.ts'
 import { stopStreamEncryption } from './stop-stream-encryption.ts'
 import { tagResource } from './tag-resource.ts'
 import { untagResource } from './untag-resource.ts'
+import { updateAccountSettings } from './update-account-settings.ts'
 import { updateMaxRecordSize } from './update-max-record-size.ts'
 import { updateShardCount } from './update-shard-count.ts'
 import { updateStreamMode } from './update-stream-mode.ts'
@@ -37,18 +45,26 @@ import { updateStreamWarmThroughput } from './update-stream-warm-throughput.ts'
 export const operations: ReadonlyMap<string, Operation> = new Map(
   Object.entries({
     AddTagsToStream: addTagsToStream,
+    CreateChannel: channelRefusal,
     CreateStream: createStream,
     DecreaseStreamRetentionPeriod: decreaseStreamRetentionPeriod,
+    DeleteChannel: channelRefusal,
+    DeleteResourcePolicy: deleteResourcePolicy,
     DeleteStream: deleteStream,
     DeregisterStreamConsumer: deregisterStreamConsumer,
+    DescribeAccountSettings: describeAccountSettings,
+    DescribeChannel: channelRefusal,
+    DescribeLimits: describeLimits,
     DescribeStream: describeStream,
     DescribeStreamConsumer: describeStreamConsumer,
     DescribeStreamSummary: describeStreamSummary,
     DisableEnhancedMonitoring: disableEnhancedMonitoring,
     EnableEnhancedMonitoring: enableEnhancedMonitoring,
     GetRecords: getRecords,
+    GetResourcePolicy: getResourcePolicy,
     GetShardIterator: getShardIterator,
     IncreaseStreamRetentionPeriod: increaseStreamRetentionPeriod,
+    ListChannels: listChannels,
     ListShards: listShards,
     ListStreamConsumers: listStreamConsumers,
     ListStreams: listStreams,
@@ -57,6 +73,7 @@ export const operations: ReadonlyMap<string, Operation> = new Map(
     MergeShards: mergeShards,
     PutRecord: putRecord,
     PutRecords: putRecords,
+    PutResourcePolicy: putResourcePolicy,
     RegisterStreamConsumer: registerStreamConsumer,
     RemoveTagsFromStream: removeTagsFromStream,
     SplitShard: splitShard,
@@ -64,6 +81,8 @@ export const operations: ReadonlyMap<string, Operation> = new Map(
     StopStreamEncryption: stopStreamEncryption,
     TagResource: tagResource,
     UntagResource: untagResource,
+    UpdateAccountSettings: updateAccountSettings,
+    UpdateChannel: channelRefusal,
     UpdateMaxRecordSize: updateMaxRecordSize,
     UpdateShardCount: updateShardCount,
     UpdateStreamMode: updateStreamMode,

@@ -112,6 +112,15 @@ class SqliteStateStore implements StateStore {
     this.#attempt('keep the state', () => this.#statements.saveCounters.run(JSON.stringify(counters), serial))
   }
 
+  setting(name: string): string | undefined {
+    const row = this.#attempt('read the state', () => this.#statements.setting.get(`setting ${name}`))
+    return (row as { value: string } | undefined)?.value
+  }
+
+  saveSetting(name: string, value: string): void {
+    this.#attempt('keep the state', () => this.#statements.saveSetting.run(`setting ${name}`, value))
+  }
+
   close(): void {
     this.#database.close()
     this.#lock.release()
@@ -169,6 +178,8 @@ function prepareStatements(database: Database.Database) {
     allStreams: database.prepare('SELECT * FROM streams ORDER BY serial'),
     allShards: database.prepare('SELECT * FROM shards ORDER BY stream, shard_index'),
     nextSerial: database.prepare(`UPDATE engine SET value = value + 1 WHERE name = 'serial' RETURNING value`),
+    setting: database.prepare('SELECT value FROM engine WHERE name = ?'),
+    saveSetting: database.prepare('INSERT OR REPLACE INTO engine VALUES (?, ?)'),
     pastName: database.prepare('SELECT created_seconds FROM past_names WHERE name = ?'),
     savePastName: database.prepare('INSERT OR REPLACE INTO past_names VALUES (?, ?)'),
     saveStream: database.prepare(

@@ -21,6 +21,9 @@ export interface StateStore {
   saveSeqIxMark(serial: number, mark: number): void
   /** Where the counters of the shard groups stand: only at a clean end, and void once a mark is saved. */
   saveCounters(serial: number, counters: readonly number[]): void
+  /** A setting of the whole engine, as it was saved last. */
+  setting(name: string): string | undefined
+  saveSetting(name: string, value: string): void
   close(): void
 }
 

@@ -38,6 +38,8 @@ export interface StreamState extends StreamSettings {
   readonly tags?: Tags
   /** Names of the metrics that each shard would give. */
   readonly shardMetrics?: readonly string[]
+  /** Texts of resource policies, by the ARN of the stream or of a consumer. */
+  readonly policies?: Readonly<Record<string, string>>
   /** Readers that records are pushed to; `consumersAt` tells which are there now. */
   readonly consumers?: readonly ConsumerState[]
   /** What will happen by itself: kept, so that a restart in a middle state continues it. */

@@ -1,0 +1,14 @@
+import { countOnDemandStreams, mostOnDemandStreams } from './check-on-demand.ts'
+import { operation } from './operation.ts'
+
+export const describeLimits = operation({
+  input: { type: 'Structure', members: {} },
+  run: (core) => ({
+    ShardLimit: core.shardLimit,
+    OpenShardCount: core.streams.openShardCount,
+    OnDemandStreamCount: countOnDemandStreams(core),
+    OnDemandStreamCountLimit: mostOnDemandStreams,
+    ChannelCount: 0,
+    ChannelCountLimit: 0,
+  }),
+})

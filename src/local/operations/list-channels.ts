@@ -1,0 +1,7 @@
+import { operation } from './operation.ts'
+
+/** There are none: `channelRefusal` sees to that. */
+export const listChannels = operation({
+  input: { type: 'Structure', members: {} },
+  run: () => ({ ChannelSummaries: [] }),
+})
