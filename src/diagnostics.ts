@@ -215,6 +215,33 @@ export type Diagnostic =
       heldBytes: number
     }
   | { type: 'intake-resumed'; pausedMs: number }
+  | {
+      /** The disk does not take a stream's records, or does not give them back; tried again every second. */
+      type: 'spool-blocked'
+      stream: string
+      reason: string
+    }
+  | { type: 'spool-unblocked'; stream: string }
+  | {
+      /** Records that stood in the spool can't be read any more. */
+      type: 'spool-damaged'
+      stream: string
+      recordCount: number
+    }
+  | {
+      /** A damaged stretch of the spool was copied aside before its segment went. */
+      type: 'damage-kept'
+      file: string
+      bytes: number
+    }
+  | {
+      /** Kinesis will never take these; they were written to `file`, with their reasons in an index beside it. */
+      type: 'records-refused'
+      stream: string
+      recordCount: number
+      errorCode: string
+      file: string
+    }
 
 export type DiagnosticType = Diagnostic['type']
 

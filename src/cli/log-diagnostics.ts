@@ -163,6 +163,19 @@ export function describeDiagnostic(news: Diagnostic): [level: Level, message: st
       ]
     case 'intake-resumed':
       return ['info', `receiving again after ${ms(news.pausedMs)}`]
+    case 'spool-blocked':
+      return ['error', `the spool of ${news.stream} is blocked: ${news.reason}`]
+    case 'spool-unblocked':
+      return ['info', `the spool of ${news.stream} takes records again`]
+    case 'spool-damaged':
+      return ['error', `${news.recordCount} records of ${news.stream} are damaged in the spool, and can't be sent`]
+    case 'damage-kept':
+      return ['warn', `${news.bytes} damaged bytes of the spool were kept in ${news.file}`]
+    case 'records-refused':
+      return [
+        'error',
+        `${news.recordCount} records for ${news.stream} were refused (${news.errorCode}), and kept in ${news.file}`,
+      ]
     default:
       return ['info', undescribed(news)]
   }

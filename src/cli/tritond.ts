@@ -1,10 +1,13 @@
 import { closeSync, openSync, readFileSync } from 'node:fs'
-import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { resolve } from 'node:path'
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { systemClock } from '../clock.ts'
 import { defaultConfigPath } from '../config.ts'
+import { Spool } from '../daemon/spool.ts'
 import { startTritond, type Tritond, type TritondOptions } from '../daemon/tritond.ts'
 import { defaultHost, defaultPort } from '../daemon/tritond-options.ts'
 import { StorageError } from '../errors.ts'
-import { exitCodeOf } from './exit-code.ts'
+import { exitCodeOf, UsageError } from './exit-code.ts'
 import { addVerboseFlag, wholeNumber } from './flags.ts'
 import { logDiagnostics } from './log-diagnostics.ts'
 import { tell } from './tell.ts'
@@ -19,6 +22,11 @@ interface TritondFlags {
   flushMs?: number
   memoryMax?: number
   recordTtl?: number
+  spool?: string
+  spoolMax?: number
+  sync?: 'interval' | 'always'
+  durablePort?: number
+  check?: boolean
   drainMs: number
 }
 
@@ -27,7 +35,8 @@ export async function runTritond(args: readonly string[]): Promise<number> {
   try {
     const program = buildProgram()
     program.parse(args.map(modernSpelling), { from: 'user' })
-    return await serve(program.opts<TritondFlags>())
+    const flags = program.opts<TritondFlags>()
+    return flags.check ? await checkSpool(flags) : await serve(flags)
   } catch (error) {
     return exitCodeOf(error, 'tritond')
   }
@@ -43,6 +52,11 @@ function buildProgram(): Command {
     .option('--flush-ms <ms>', 'how long a record waits for company (default: 100)', wholeNumber(0))
     .option('--memory-max <bytes>', 'memory for waiting records (default: 256MiB)', byteSize)
     .option('--record-ttl <seconds>', 'how long a record is tried (default: 600)', wholeNumber(1))
+    .option('--spool <dir>', 'keep waiting records in this directory, where they outlive the daemon')
+    .option('--spool-max <bytes>', 'room that the spool may take (default: 10GiB)', byteSize)
+    .addOption(new Option('--sync <when>', 'when a record in the spool counts as kept').choices(['interval', 'always']))
+    .option('--durable-port <port>', 'port of putDurable; default: the one after --port', port)
+    .option('--check', 'tell what waits in the spool, and end')
     .option('--drain-ms <ms>', 'how long waiting records are sent after SIGTERM', wholeNumber(0), 25_000)
     .option('--skip-kinesis', "write records to stdout instead, in the old daemon's format")
     .option('--output_file <file>', 'with --skip-kinesis: append to this file instead')
@@ -56,7 +70,24 @@ function buildProgram(): Command {
   return addVerboseFlag(command).addHelpText('after', example)
 }
 
+/** One line a stream: how many records wait in how many bytes, and its name. */
+async function checkSpool({ spool: dir, verbose }: TritondFlags): Promise<number> {
+  if (dir === undefined) throw new UsageError('--check looks into a spool: say with --spool where it is')
+  const stopLog = logDiagnostics(verbose)
+  const spool = await Spool.open({ dir: resolve(dir), sync: 'interval', maxBytes: 1, flushMs: 0, clock: systemClock })
+  try {
+    for (const { recordCount, bytes, streamName } of await spool.check())
+      process.stdout.write(`${recordCount} records ${bytes} bytes ${streamName}\n`)
+    return 0
+  } finally {
+    spool.close()
+    stopLog()
+  }
+}
+
 async function serve(flags: TritondFlags): Promise<number> {
+  if (flags.skipKinesis && flags.spool !== undefined)
+    throw new UsageError('--skip-kinesis writes records out, and --spool keeps them for Kinesis: choose one')
   const stopLog = logDiagnostics(flags.verbose)
   const output = openOutput(flags)
   try {
@@ -83,7 +114,7 @@ async function endedBySignal(daemon: Tritond, drainMs: number): Promise<number> 
 }
 
 function optionsOf(flags: TritondFlags, outputDescriptor: number | undefined): TritondOptions {
-  const { config, host, port, flushMs, memoryMax, recordTtl } = flags
+  const { config, host, port, durablePort, flushMs, memoryMax, recordTtl, spool, spoolMax, sync } = flags
   return {
     ...(config !== undefined && { config }),
     ...(host !== undefined && { host }),
@@ -91,6 +122,10 @@ function optionsOf(flags: TritondFlags, outputDescriptor: number | undefined): T
     ...(flushMs !== undefined && { flushMs }),
     ...(memoryMax !== undefined && { memoryMaxBytes: memoryMax }),
     ...(recordTtl !== undefined && { recordTtlMs: recordTtl * 1000 }),
+    ...(durablePort !== undefined && { durablePort }),
+    ...(spool !== undefined && { spoolDir: resolve(spool) }),
+    ...(spoolMax !== undefined && { spoolMaxBytes: spoolMax }),
+    ...(sync !== undefined && { sync }),
     ...(outputDescriptor !== undefined && { outputDescriptor }),
   }
 }

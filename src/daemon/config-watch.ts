@@ -9,7 +9,7 @@ export interface ConfigWatchOptions {
   path: string | undefined
   pollMs: number
   clock: Clock
-  onConfig: (config: Config) => void
+  onConfig: (config: Config, file: string) => void
 }
 
 /**
@@ -72,7 +72,7 @@ export class ConfigWatch implements Disposable {
     this.#toldReason = ''
     this.#isGood = true
     report({ type: 'config-read', file: this.#file, streamCount: Object.keys(config).length })
-    this.#options.onConfig(config)
+    this.#options.onConfig(config, this.#file)
   }
 }
 

@@ -3,7 +3,7 @@ import { assert } from '../errors.ts'
 import type { PutEntry } from '../kinesis/kinesis-api.ts'
 import { maxBatchRecords } from '../kinesis/limits.ts'
 import { Fifo } from '../producer/fifo.ts'
-import { bytesOf, type Chunk, type RecordQueue } from './record-queue.ts'
+import { bytesOf, type Chunk, type OnKept, type RecordQueue } from './record-queue.ts'
 
 export interface MemoryQueueOptions {
   /** How long a record waits for company, in milliseconds. */
@@ -39,12 +39,14 @@ export class MemoryQueue implements RecordQueue {
     return this.#bytes
   }
 
+  readonly isBlocked = false
+
   get oldestMs(): number | undefined {
     for (const { sinceMs } of this.#unsettled) return sinceMs
     return undefined
   }
 
-  add(entry: PutEntry): void {
+  add(entry: PutEntry, onKept?: OnKept): void {
     assert(!this.#isClosed, 'nothing is added to a closed queue')
     const bytes = bytesOf(entry)
     if (this.#open !== undefined && this.#open.bytes + bytes > chunkBytes) this.#finishOpen()
@@ -54,6 +56,7 @@ export class MemoryQueue implements RecordQueue {
     this.#recordCount++
     this.#bytes += bytes
     if (chunk.entries.length >= maxBatchRecords || chunk.bytes >= chunkBytes) this.#finishOpen()
+    onKept?.()
   }
 
   async next(): Promise<Chunk | undefined> {
@@ -80,6 +83,11 @@ export class MemoryQueue implements RecordQueue {
     this.#isClosed = true
     this.#finishOpen()
     this.#wake?.()
+  }
+
+  async release(): Promise<number> {
+    this.close()
+    return this.#recordCount
   }
 
   #begin(): Chunk {

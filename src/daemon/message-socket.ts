@@ -65,12 +65,18 @@ export class MessageSocket {
   }
 }
 
-function describeBindFailure(host: string, port: number, cause: unknown): string {
+/** Why ZeroMQ would not listen there, and what to do. */
+export function describeBindFailure(
+  host: string,
+  port: number,
+  cause: unknown,
+  flag = '--port or TRITON_ZMQ_PORT',
+): string {
   const { code, message } = cause as NodeJS.ErrnoException
   const place = `${host}:${port}`
   switch (code) {
     case 'EADDRINUSE':
-      return `can't listen at ${place}: the port is in use. Does another tritond run here? --port or TRITON_ZMQ_PORT chooses another`
+      return `can't listen at ${place}: the port is in use. Does another tritond run here? ${flag} chooses another`
     case 'EACCES':
       return `can't listen at ${place}: this user may not use the port; take one above 1023`
     case 'EADDRNOTAVAIL':

@@ -1,9 +1,11 @@
 import type { Config } from '../config.ts'
+import type { DurableRefusalReason } from './durable-protocol.ts'
 import type { Message } from './message-frames.ts'
+import type { OnKept } from './record-queue.ts'
 
 /** Where accepted records go: to Kinesis by way of memory or a spool, or to a file. */
 export interface RecordKeeper {
-  /** Streams that a configuration names. Waits until they are ready. */
+  /** Streams that a configuration names. Resolves when they are ready. */
   configure(config: Config): Promise<void>
   /**
    * Takes the message over, or has counted why not. A promise says that there was no room: the record was taken when it
@@ -16,4 +18,16 @@ export interface RecordKeeper {
    * lost then.
    */
   finish(signal: AbortSignal): Promise<number>
+}
+
+/** A keeper that can answer for what it keeps. */
+export interface DurableKeeper extends RecordKeeper {
+  /** Takes the record over, to call `onKept` when it is safe; or answers at once why not. */
+  takeDurable(record: Omit<Message, 'isKeyRepaired'>, onKept: OnKept): Refusal | undefined
+}
+
+export interface Refusal {
+  reason: DurableRefusalReason
+  /** For people. */
+  text: string
 }

@@ -4,19 +4,27 @@ import { report } from '../diagnostics.ts'
 import { createAwsKinesisApi } from '../kinesis/aws-kinesis-api.ts'
 import type { KinesisApi, PutEntry } from '../kinesis/kinesis-api.ts'
 import { highestMaxRecordBytes } from '../kinesis/limits.ts'
-import { Producer, type ProducerOptions } from '../producer/producer.ts'
+import { Producer, type ProducerOptions, type PutFailed } from '../producer/producer.ts'
 import { beyond, decideIntake, type Intake, shareOf } from './decide-intake.ts'
 import { type Message, refusalOfKey } from './message-frames.ts'
-import type { RecordKeeper } from './record-keeper.ts'
-import { bytesOf, type RecordQueue } from './record-queue.ts'
-import type { SkipCounter } from './skip-counter.ts'
+import type { DurableKeeper, Refusal } from './record-keeper.ts'
+import { bytesOf, type OnKept, type RecordQueue } from './record-queue.ts'
+import type { SkipCounter, SkipReason } from './skip-counter.ts'
 import { StreamSender } from './stream-sender.ts'
 
 export interface StreamLanesOptions {
   /** What all queues together may hold, in bytes. */
   limitBytes: number
   recordTtlMs: number
-  openQueue: (streamName: string) => RecordQueue
+  /** Chunks of one stream under way at a time. */
+  windowChunks: number
+  /** Of queues that outlive the daemon: how long what is under way may take at its end. @default queues end with it */
+  finishMs?: number
+  openQueue: (streamName: string, streamCount: number, onRoom: () => void) => Promise<RecordQueue>
+  /** Takes what Kinesis will never take; without it, such records are counted as lost. */
+  onRefused?: (streamName: string, failed: readonly PutFailed[]) => Promise<void>
+  /** All queues were released. */
+  onFinished?: () => void
   producer: ProducerOptions
   /** Kinesis for all streams, which its maker closes. */
   api?: KinesisApi
@@ -31,73 +39,46 @@ interface Lane {
   sender: StreamSender
 }
 
+type IntakeRefusal = Refusal & { skip: SkipReason; isKnown: boolean }
+
 /** A queue and a sender for each stream of the configuration, within one limit. */
-export class StreamLanes implements RecordKeeper {
+export class StreamLanes implements DurableKeeper {
   readonly #options: StreamLanesOptions
   readonly #lanes = new Map<string, Lane>()
-  /** Of streams that the configuration no longer names: they send what they have. */
-  readonly #leaving = new Set<Lane>()
+  /** Of streams that the configuration no longer names: they end what they have. */
+  readonly #leaving = new Map<Lane, Promise<unknown>>()
   readonly #ownApis = new Map<string, KinesisApi>()
+  #configuring: Promise<void> = Promise.resolve()
   /** What all queues hold. */
   #heldBytes = 0
   #room: (() => void) | undefined
+  #isFinishing = false
+  /** Waited for room until the end. */
+  #abandonedCount = 0
 
   constructor(options: StreamLanesOptions) {
     this.#options = options
   }
 
-  async configure(config: Config): Promise<void> {
-    for (const [streamName, lane] of this.#lanes) {
-      const definition = config[streamName]
-      if (definition === undefined) this.#dismiss(streamName, lane)
-      else this.#redefine(lane, definition)
-    }
-    for (const [streamName, definition] of Object.entries(config)) {
-      if (!this.#lanes.has(streamName)) this.#lanes.set(streamName, this.#openLane(definition))
-    }
+  configure(config: Config): Promise<void> {
+    const configured = this.#configuring.then(() => this.#configure(config))
+    this.#configuring = configured.catch(() => undefined)
+    return configured
   }
 
   get waitingCount(): number {
     return this.#everyLane().reduce((sum, { queue }) => sum + queue.recordCount, 0)
   }
 
-  take(message: Message): Promise<void> | undefined {
-    const { streamName, partitionKey, body } = message
-    const { skips } = this.#options
+  take({ streamName, partitionKey, body }: Message): Promise<void> | undefined {
     const lane = this.#lanes.get(streamName)
-    if (lane === undefined) {
-      skips.add('unknown-stream', describeUnknown(streamName, this.#lanes.size))
+    const refusal = this.#refusalOf(lane, streamName, partitionKey, body)
+    if (lane === undefined || refusal !== undefined) {
+      if (refusal !== undefined)
+        this.#options.skips.add(refusal.skip, refusal.text, refusal.isKnown ? streamName : undefined)
       return undefined
     }
-    const keyRefusal = refusalOfKey(partitionKey)
-    if (keyRefusal !== undefined) {
-      skips.add(keyRefusal, `a partition key of ${partitionKey.length} characters`, streamName)
-      return undefined
-    }
-    if (body.length + Buffer.byteLength(partitionKey) > highestMaxRecordBytes) {
-      skips.add('record-too-large', `a record of ${body.length} bytes; Kinesis takes 10 MiB at most`, streamName)
-      return undefined
-    }
-    return this.#admit(lane, { data: body, partitionKey })
-  }
-
-  async finish(signal: AbortSignal): Promise<number> {
-    const lanes = this.#everyLane()
-    for (const { queue } of lanes) queue.close()
-    const stop = () => {
-      for (const { sender } of lanes) sender.stop()
-    }
-    if (signal.aborted) stop()
-    signal.addEventListener('abort', stop, { once: true })
-    await Promise.all(lanes.map(({ sender }) => sender.done))
-    signal.removeEventListener('abort', stop)
-    const lostCount = this.waitingCount
-    await Promise.all(lanes.map(({ producer }) => producer.close()))
-    for (const api of this.#ownApis.values()) api.close()
-    return lostCount
-  }
-
-  #admit(lane: Lane, entry: PutEntry): Promise<void> | undefined {
+    const entry = { data: body, partitionKey }
     switch (this.#decide(lane, bytesOf(entry))) {
       case 'take':
         this.#add(lane, entry)
@@ -110,7 +91,71 @@ export class StreamLanes implements RecordKeeper {
     }
   }
 
+  takeDurable({ streamName, partitionKey, body }: Omit<Message, 'isKeyRepaired'>, onKept: OnKept): Refusal | undefined {
+    const lane = this.#lanes.get(streamName)
+    const refusal = this.#refusalOf(lane, streamName, partitionKey, body)
+    if (lane === undefined || refusal !== undefined) return refusal
+    if (lane.queue.isBlocked)
+      return { reason: 'spool-failed', text: `the spool of ${streamName} takes nothing just now` }
+    const entry = { data: body, partitionKey }
+    if (this.#decide(lane, bytesOf(entry)) !== 'take')
+      return { reason: 'spool-full', text: `the spool has no room for ${streamName}` }
+    this.#add(lane, entry, onKept)
+    return undefined
+  }
+
+  async finish(signal: AbortSignal): Promise<number> {
+    const { finishMs = Number.POSITIVE_INFINITY, clock, onFinished } = this.#options
+    this.#isFinishing = true
+    this.#room?.()
+    await this.#configuring
+    const lanes = [...this.#lanes.values()]
+    for (const { queue } of lanes) queue.close()
+    const stop = () => {
+      for (const { sender } of this.#everyLane()) sender.stop()
+    }
+    const timer = Number.isFinite(finishMs) ? clock.setTimer(stop, finishMs) : undefined
+    if (signal.aborted) stop()
+    signal.addEventListener('abort', stop, { once: true })
+    await Promise.all(lanes.map(({ sender }) => sender.done))
+    let lostCount = this.#abandonedCount
+    for (const { queue } of lanes) lostCount += await queue.release()
+    for (const [{ queue }, left] of this.#leaving) {
+      await left
+      lostCount += await queue.release()
+    }
+    timer?.cancel()
+    signal.removeEventListener('abort', stop)
+    await Promise.all(lanes.map(({ producer }) => producer.close()))
+    for (const api of this.#ownApis.values()) api.close()
+    onFinished?.()
+    return lostCount
+  }
+
+  #refusalOf(
+    lane: Lane | undefined,
+    streamName: string,
+    partitionKey: string,
+    body: Uint8Array,
+  ): IntakeRefusal | undefined {
+    if (lane === undefined) {
+      const text = describeUnknown(streamName, this.#lanes.size)
+      return { skip: 'unknown-stream', reason: 'unknown-stream', text, isKnown: false }
+    }
+    const keyRefusal = refusalOfKey(partitionKey)
+    if (keyRefusal !== undefined) {
+      const text = `a partition key of ${partitionKey.length} characters`
+      return { skip: keyRefusal, reason: 'partition-key-refused', text, isKnown: true }
+    }
+    if (body.length + Buffer.byteLength(partitionKey) > highestMaxRecordBytes) {
+      const text = `a record of ${body.length} bytes; Kinesis takes 10 MiB at most`
+      return { skip: 'record-too-large', reason: 'record-too-large', text, isKnown: true }
+    }
+    return undefined
+  }
+
   #decide(lane: Lane, bytes: number): Intake {
+    if (lane.queue.isBlocked) return 'wait'
     const { limitBytes, clock } = this.#options
     const totalBytes = this.#heldBytes
     // No share can be used up before half of all is: nearly always there is nothing to look at.
@@ -125,29 +170,36 @@ export class StreamLanes implements RecordKeeper {
 
   async #waitForRoom(lane: Lane, entry: PutEntry): Promise<void> {
     const { clock } = this.#options
+    const { streamName } = lane.definition
     const startMs = clock.monotonic()
-    report({ type: 'intake-paused', stream: lane.definition.streamName, heldBytes: this.#heldBytes })
+    report({ type: 'intake-paused', stream: streamName, heldBytes: this.#heldBytes })
     let decision: Intake
     do {
       // Settled records make room; time alone can make a stream a stuck one.
       const room = new AbortController()
       this.#room = () => room.abort()
       await sleep(clock, lookAgainMs, room.signal)
-      decision = this.#decide(lane, bytesOf(entry))
+      if (this.#isFinishing) {
+        this.#abandonedCount++
+        return
+      }
+      decision = this.#lanes.get(streamName) === lane ? this.#decide(lane, bytesOf(entry)) : 'take'
     } while (decision === 'wait')
     this.#room = undefined
     report({ type: 'intake-resumed', pausedMs: clock.monotonic() - startMs })
-    if (decision === 'take') this.#add(lane, entry)
-    else this.#drop(lane)
+    const present = this.#lanes.get(streamName)
+    if (present === undefined) this.#options.skips.add('unknown-stream', describeUnknown(streamName, this.#lanes.size))
+    else if (decision === 'take') this.#add(present, entry)
+    else this.#drop(present)
   }
 
-  #add({ queue }: Lane, entry: PutEntry): void {
+  #add({ queue }: Lane, entry: PutEntry, onKept?: OnKept): void {
     const before = queue.bytes
-    queue.add(entry)
+    queue.add(entry, onKept)
     this.#heldBytes += queue.bytes - before
   }
 
-  readonly #onSettled = (): void => {
+  readonly #onRoom = (): void => {
     this.#heldBytes = this.#everyLane().reduce((sum, { queue }) => sum + queue.bytes, 0)
     this.#room?.()
   }
@@ -158,33 +210,51 @@ export class StreamLanes implements RecordKeeper {
   }
 
   #everyLane(): Lane[] {
-    return [...this.#lanes.values(), ...this.#leaving]
+    return [...this.#lanes.values(), ...this.#leaving.keys()]
   }
 
-  #openLane(definition: StreamDefinition): Lane {
-    const { openQueue, recordTtlMs, clock } = this.#options
+  async #configure(config: Config): Promise<void> {
+    const streamCount = Object.keys(config).length
+    for (const [streamName, lane] of this.#lanes) {
+      const definition = config[streamName]
+      if (definition === undefined) this.#dismiss(streamName, lane)
+      else this.#redefine(lane, definition)
+    }
+    for (const [streamName, definition] of Object.entries(config)) {
+      if (this.#lanes.has(streamName)) continue
+      for (const [lane, left] of this.#leaving) if (lane.definition.streamName === streamName) await left
+      this.#lanes.set(streamName, await this.#openLane(definition, streamCount))
+    }
+    this.#onRoom()
+  }
+
+  async #openLane(definition: StreamDefinition, streamCount: number): Promise<Lane> {
+    const { openQueue, onRefused, recordTtlMs, windowChunks, clock } = this.#options
     const { streamName } = definition
-    const queue = openQueue(streamName)
+    const queue = await openQueue(streamName, streamCount, this.#onRoom)
     const producer = this.#producerOf(definition)
     const sender = new StreamSender(queue, producer, {
       streamName,
       windowChunks,
       recordTtlMs,
       clock,
-      onSettled: this.#onSettled,
+      ...(onRefused !== undefined && { onRefused: (failed) => onRefused(streamName, failed) }),
+      onSettled: this.#onRoom,
     })
     return { definition, queue, producer, sender }
   }
 
-  /** Sends what is there, by the definition it came under. */
+  /** Ends by the definition it came under: memory is sent, a spool waits until its stream is defined again. */
   #dismiss(streamName: string, lane: Lane): void {
     this.#lanes.delete(streamName)
-    this.#leaving.add(lane)
     lane.queue.close()
-    void lane.sender.done.then(() => {
+    if (this.#options.finishMs !== undefined) lane.sender.stop()
+    const left = lane.sender.done.then(async () => {
+      await lane.queue.release()
+      await lane.producer.close()
       this.#leaving.delete(lane)
-      return lane.producer.close()
     })
+    this.#leaving.set(lane, left)
   }
 
   #redefine(lane: Lane, definition: StreamDefinition): void {
@@ -205,14 +275,13 @@ export class StreamLanes implements RecordKeeper {
   #apiOf({ region, endpoint }: StreamDefinition): KinesisApi {
     if (this.#options.api !== undefined) return this.#options.api
     const place = `${region ?? ''} ${endpoint ?? ''}`
-    let api = this.#ownApis.get(place)
-    if (api === undefined) {
-      api = createAwsKinesisApi({
-        ...(region !== undefined && { region }),
-        ...(endpoint !== undefined && { endpoint }),
-      })
-      this.#ownApis.set(place, api)
-    }
+    const known = this.#ownApis.get(place)
+    if (known !== undefined) return known
+    const api = createAwsKinesisApi({
+      ...(region !== undefined && { region }),
+      ...(endpoint !== undefined && { endpoint }),
+    })
+    this.#ownApis.set(place, api)
     return api
   }
 }
@@ -222,6 +291,4 @@ function describeUnknown(streamName: string, streamCount: number): string {
   return `no stream ${shown} among the ${streamCount} of triton.yaml`
 }
 
-/** Enough for the producer's requests under way to have successors ready. */
-const windowChunks = 16
 const lookAgainMs = 250

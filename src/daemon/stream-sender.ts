@@ -154,8 +154,17 @@ export class StreamSender {
       const facts = { error: failure.error, ageMs: nowMs - chunk.sinceMs, missingMs }
       sorted[judgeFailure(facts, { recordTtlMs, missingStreamMs })].push(failure)
     }
-    if (sorted.refused.length > 0 && onRefused !== undefined) await onRefused(sorted.refused)
-    else this.#tellLost(sorted.refused, 'refused')
+    if (onRefused === undefined) this.#tellLost(sorted.refused, 'refused')
+    else if (sorted.refused.length > 0) {
+      try {
+        await onRefused(sorted.refused)
+      } catch (error) {
+        // Kept where they are until there is a place for them.
+        const reason = error instanceof Error ? error.message : String(error)
+        report({ type: 'spool-blocked', stream: this.#options.streamName, reason })
+        sorted.again.push(...sorted.refused)
+      }
+    }
     this.#tellLost(sorted['given-up'], 'given-up')
     return sorted.again.map(({ record }) => record)
   }

@@ -16,6 +16,14 @@ export interface TritondOptions {
   memoryMaxBytes?: number
   /** How long a record is tried before it is given up, in milliseconds. @default 600000 */
   recordTtlMs?: number
+  /** Directory that keeps accepted records until Kinesis has them; absent: they wait in memory. */
+  spoolDir?: string
+  /** What the spool may take, in bytes. @default 10737418240 */
+  spoolMaxBytes?: number
+  /** When a record counts as kept: `always`: it is on the device; `interval`: within 100 ms it will be. @default 'interval' */
+  sync?: 'interval' | 'always'
+  /** Port of `putDurable`; 0 takes a free one. @default the port after `port` */
+  durablePort?: number
   /** Records go to this file descriptor, in the old daemon's format, and none to Kinesis. */
   outputDescriptor?: number
   /** How often the file of streams is looked at for a change, in milliseconds. @default 1000 */
@@ -29,7 +37,7 @@ export interface TritondOptions {
 }
 
 export type ResolvedTritondOptions = TritondOptions &
-  Required<Omit<TritondOptions, 'config' | 'outputDescriptor' | 'api'>>
+  Required<Omit<TritondOptions, 'config' | 'spoolDir' | 'outputDescriptor' | 'durablePort' | 'api'>>
 
 export const defaultHost = '127.0.0.1'
 export const defaultPort = 3515
@@ -38,10 +46,15 @@ const defaults = {
   flushMs: 100,
   memoryMaxBytes: 256 * 1024 * 1024,
   recordTtlMs: 600_000,
+  spoolMaxBytes: 10 * 1024 ** 3,
+  sync: 'interval',
   configPollMs: 1_000,
   clock: systemClock,
   random: systemRandom,
 } satisfies TritondOptions
+
+/** Less could not hold a segment of a stream beside the one that is written. */
+export const leastSpoolBytes = 64 * 1024 * 1024
 
 /** Less could not hold one record of the largest kind. */
 export const leastMemoryBytes = 16 * 1024 * 1024
@@ -58,6 +71,8 @@ export function resolveTritondOptions(options: TritondOptions, environment: Node
   check('port', resolved.port, 0, 65_535)
   check('flushMs', resolved.flushMs, 0, 60_000)
   check('memoryMaxBytes', resolved.memoryMaxBytes, leastMemoryBytes, Number.MAX_SAFE_INTEGER)
+  check('spoolMaxBytes', resolved.spoolMaxBytes, leastSpoolBytes, Number.MAX_SAFE_INTEGER)
+  if (resolved.durablePort !== undefined) check('durablePort', resolved.durablePort, 0, 65_535)
   check('recordTtlMs', resolved.recordTtlMs, 1, 2 ** 31 - 1)
   check('configPollMs', resolved.configPollMs, 1, 2 ** 31 - 1)
   return resolved

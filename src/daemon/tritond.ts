@@ -1,13 +1,12 @@
 import { type Clock, sleep } from '../clock.ts'
 import { report } from '../diagnostics.ts'
 import { ConfigWatch } from './config-watch.ts'
-import { MemoryQueue } from './memory-queue.ts'
+import { DurableSocket } from './durable-socket.ts'
 import { decodeMessage } from './message-frames.ts'
 import { MessageSocket } from './message-socket.ts'
-import { OutputKeeper } from './output-keeper.ts'
+import { type OpenedKeeper, openKeeper } from './open-keeper.ts'
 import type { RecordKeeper } from './record-keeper.ts'
 import { SkipCounter } from './skip-counter.ts'
-import { StreamLanes } from './stream-lanes.ts'
 import { type ResolvedTritondOptions, resolveTritondOptions, type TritondOptions } from './tritond-options.ts'
 
 export type { TritondOptions } from './tritond-options.ts'
@@ -18,32 +17,37 @@ export interface TritondEnd {
   lostCount: number
 }
 
-/** Starts a daemon in this process. Rejects when it can't listen; a configuration that is missing is waited for. */
+/**
+ * Starts a daemon in this process. Rejects when it can't listen or can't use its spool; a configuration that is missing
+ * is waited for.
+ */
 export async function startTritond(options: TritondOptions = {}): Promise<Tritond> {
   const resolved = resolveTritondOptions(options, process.env)
   const skips = new SkipCounter(resolved.clock)
-  const keeper = keeperOf(resolved, skips)
-  const socket = await MessageSocket.open(resolved.host, resolved.port, (frames) => {
-    const message = decodeMessage(frames)
-    if (message.refusal === undefined) return keeper.take(message)
-    skips.add(message.refusal, message.detail)
-    return undefined
-  })
-  report({ type: 'daemon-listening', endpoint: socket.endpoint, mode: modeOf(resolved) })
-  const watch =
-    resolved.outputDescriptor === undefined
-      ? new ConfigWatch({
-          path: resolved.config,
-          pollMs: resolved.configPollMs,
-          clock: resolved.clock,
-          onConfig: (config) => void keeper.configure(config),
-        })
-      : undefined
-  return new Tritond({ socket, keeper, skips, watch, clock: resolved.clock })
+  const opened = await openKeeper(resolved, skips)
+  const { keeper } = opened
+  let watch: ConfigWatch | undefined
+  try {
+    watch = await watchConfig(resolved, opened)
+    const socket = await MessageSocket.open(resolved.host, resolved.port, (frames) => {
+      const message = decodeMessage(frames)
+      if (message.refusal === undefined) return keeper.take(message)
+      skips.add(message.refusal, message.detail)
+      return undefined
+    })
+    const durable = await openDurable(resolved, opened, socket)
+    report({ type: 'daemon-listening', endpoint: socket.endpoint, mode: opened.mode })
+    return new Tritond({ socket, durable, keeper, skips, watch, clock: resolved.clock })
+  } catch (error) {
+    watch?.[Symbol.dispose]()
+    await keeper.finish(AbortSignal.abort())
+    throw error
+  }
 }
 
 interface TritondParts {
   socket: MessageSocket
+  durable: DurableSocket | undefined
   keeper: RecordKeeper
   skips: SkipCounter
   watch: ConfigWatch | undefined
@@ -57,6 +61,8 @@ interface TritondParts {
  */
 export class Tritond implements AsyncDisposable {
   readonly endpoint: string
+  /** Where `putDurable` goes; absent where records are only written out. */
+  readonly durableEndpoint: string | undefined
   readonly #parts: TritondParts
   readonly #hurry = new AbortController()
   #stopped: Promise<TritondEnd> | undefined
@@ -64,6 +70,7 @@ export class Tritond implements AsyncDisposable {
   constructor(parts: TritondParts) {
     this.#parts = parts
     this.endpoint = parts.socket.endpoint
+    this.durableEndpoint = parts.durable?.endpoint
   }
 
   /** Records that were received and have no outcome yet. */
@@ -76,8 +83,8 @@ export class Tritond implements AsyncDisposable {
   }
 
   /**
-   * Sends what waits, for at most `drainMs` milliseconds. Called again, it ends at once with what it has; both calls
-   * hear the same answer.
+   * Sends what waits, for at most `drainMs` milliseconds; what a spool keeps need not be sent. Called again, it ends at
+   * once with what it has; both calls hear the same answer.
    */
   stop(drainMs = defaultDrainMs): Promise<TritondEnd> {
     if (this.#stopped === undefined) this.#stopped = this.#stop(drainMs)
@@ -90,8 +97,9 @@ export class Tritond implements AsyncDisposable {
   }
 
   async #stop(drainMs: number): Promise<TritondEnd> {
-    const { socket, keeper, skips, watch, clock } = this.#parts
+    const { socket, durable, keeper, skips, watch, clock } = this.#parts
     watch?.[Symbol.dispose]()
+    durable?.stopReading()
     report({ type: 'daemon-stopping', recordCount: keeper.waitingCount })
     const finished = new AbortController()
     const patience = AbortSignal.any([this.#hurry.signal, finished.signal])
@@ -99,29 +107,54 @@ export class Tritond implements AsyncDisposable {
     // A record that waits for room keeps the socket from its end: whoever hurries leaves it behind.
     await Promise.race([socket.close(), aborted(this.#hurry.signal)])
     const lostCount = await keeper.finish(this.#hurry.signal)
+    await durable?.close()
     finished.abort()
     skips[Symbol.dispose]()
     return { lostCount }
   }
 }
 
-function keeperOf(options: ResolvedTritondOptions, skips: SkipCounter): RecordKeeper {
-  const { outputDescriptor, flushMs, memoryMaxBytes, recordTtlMs, api, clock, random } = options
-  if (outputDescriptor !== undefined)
-    return new OutputKeeper({ descriptor: outputDescriptor, flushMs, limitBytes: memoryMaxBytes, clock })
-  return new StreamLanes({
-    limitBytes: memoryMaxBytes,
-    recordTtlMs,
-    openQueue: () => new MemoryQueue({ flushMs, clock }),
-    producer: { deadlineMs: recordTtlMs, clock, random },
-    ...(api !== undefined && { api }),
-    skips,
-    clock,
+/** Resolves when the streams of the configuration, if there is one, are ready. */
+async function watchConfig(options: ResolvedTritondOptions, { mode, keeper }: OpenedKeeper) {
+  if (mode === 'output') return undefined
+  let configured: Promise<void> | undefined
+  const watch = new ConfigWatch({
+    path: options.config,
+    pollMs: options.configPollMs,
+    clock: options.clock,
+    onConfig: (config, file) => {
+      const isFirst = configured === undefined
+      configured = keeper.configure(config)
+      if (isFirst) return
+      configured.catch((error: Error) => {
+        report({ type: 'config-failed', file, reason: error.message, isOldKept: true })
+      })
+    },
   })
+  try {
+    await configured
+  } catch (error) {
+    watch[Symbol.dispose]()
+    throw error
+  }
+  return watch
 }
 
-function modeOf({ outputDescriptor }: ResolvedTritondOptions): 'memory' | 'output' {
-  return outputDescriptor === undefined ? 'memory' : 'output'
+/** Without a spool its only answer is that there is none, for which no daemon should fail to start. */
+async function openDurable(
+  { host, port, durablePort }: ResolvedTritondOptions,
+  opened: OpenedKeeper,
+  socket: MessageSocket,
+) {
+  if (opened.mode === 'output') return undefined
+  const wanted = durablePort ?? (port === 0 ? 0 : port + 1)
+  try {
+    return await DurableSocket.open(host, wanted, opened.mode === 'spool' ? opened.keeper : undefined)
+  } catch (error) {
+    if (opened.mode === 'memory' && durablePort === undefined) return undefined
+    await socket.close()
+    throw error
+  }
 }
 
 function aborted(signal: AbortSignal): Promise<void> {
