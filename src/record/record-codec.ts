@@ -59,7 +59,14 @@ function msgpackCodec({ allowNonFinite = false }: RecordCodecOptions): RecordCod
         throw new TypeError(`cannot write $: a record is an object, not ${kindOf(data)}`)
       return bytes
     },
-    decode: (bytes) => decoded(() => decodeMsgpack(checkMap(bytes))),
+    decode(bytes) {
+      // Every record that is read comes here: no closure for each.
+      try {
+        return { data: decodeMsgpack(checkMap(bytes)) }
+      } catch (error) {
+        return undecodable(error)
+      }
+    },
     toLosslessJson: (bytes) => losslessJsonOf(checkMap(bytes)),
     toPlainJson: (bytes) => plainJsonOf(checkMap(bytes)),
     fromLosslessJson: (text) => checkMap(msgpackOfLosslessJson(text)),
@@ -119,9 +126,13 @@ function decoded(decode: () => unknown): DecodedRecord {
   try {
     return { data: decode() }
   } catch (error) {
-    if (error instanceof FormatError) return { error }
-    return { error: new FormatError(error instanceof Error ? error.message : String(error), 0, { cause: error }) }
+    return undecodable(error)
   }
+}
+
+function undecodable(error: unknown): { error: FormatError } {
+  if (error instanceof FormatError) return { error }
+  return { error: new FormatError(error instanceof Error ? error.message : String(error), 0, { cause: error }) }
 }
 
 function utf8Text(bytes: Uint8Array): string {
