@@ -92,9 +92,11 @@ async function serve(flags: TritondFlags): Promise<number> {
   const output = openOutput(flags)
   try {
     const daemon = await startTritond(optionsOf(flags, output))
-    tell(`tritond: listening at ${daemon.endpoint}`)
     process.on('SIGHUP', () => daemon.reloadConfig())
-    return await endedBySignal(daemon, flags.drainMs)
+    const ended = endedBySignal(daemon, flags.drainMs)
+    // Whoever reads this may send a signal at once.
+    tell(`tritond: listening at ${daemon.endpoint}`)
+    return await ended
   } finally {
     if (output !== undefined && output !== process.stdout.fd) closeSync(output)
     stopLog()

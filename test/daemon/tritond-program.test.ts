@@ -1,20 +1,18 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { encodeHeader } from '../../src/daemon/message-frames.ts'
-import { RunningCli } from '../support/cli.ts'
 import { realName, streamName, TritondPlace } from '../support/tritond.ts'
+import { endpointOf, startTritondProgram } from '../support/tritond-program.ts'
 
 const golden = join(import.meta.dirname, '../golden/tritond')
-const main = resolve(import.meta.dirname, '../../src/cli/tritond-main.ts')
 
 describe('the program tritond', () => {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     test(`sends what it has at ${signal} and ends with exit code 0`, async () => {
       await using place = await TritondPlace.open()
-      const program = run(place, ['--flush-ms', '60000'])
+      const program = startTritondProgram(place, ['--flush-ms', '60000'])
       const push = place.push(await endpointOf(program))
       for (let n = 0; n < 50; n++) await push.send([encodeHeader(streamName, 'k'), `record ${n}`])
       await push.send([encodeHeader('unknown', 'k'), 'the last one'])
@@ -31,7 +29,7 @@ describe('the program tritond', () => {
   test('ends with exit code 1 after the drain time, and tells how many records are lost', async () => {
     await using place = await TritondPlace.open()
     place.writeConfig({ [streamName]: realName }, [streamName])
-    const program = run(place, ['--flush-ms', '0', '--drain-ms', '50', '-v'])
+    const program = startTritondProgram(place, ['--flush-ms', '0', '--drain-ms', '50', '-v'])
     const push = place.push(await endpointOf(program))
     for (let n = 0; n < 3; n++) await push.send([encodeHeader(streamName, 'k'), 'lost'])
     await push.send([encodeHeader('unknown', 'k'), 'the last one'])
@@ -45,7 +43,7 @@ describe('the program tritond', () => {
   test('starts without a configuration, and takes records once there is one; SIGHUP reads it again', async () => {
     await using place = await TritondPlace.open()
     const config = join(place.directory, 'later.yaml')
-    const program = run(place, ['--config', config, '-v'])
+    const program = startTritondProgram(place, ['--config', config, '-v'])
     const push = place.push(await endpointOf(program))
     await program.until(({ stderr }) => stderr.includes('no configuration at'))
     await push.send([encodeHeader(streamName, 'k'), 'too early'])
@@ -70,14 +68,14 @@ describe('the program tritond', () => {
     await using place = await TritondPlace.open()
     const daemon = await place.start()
     const port = daemon.endpoint.split(':').at(-1) ?? ''
-    const { exitCode, stderr } = await run(place, ['--port', port]).ended()
+    const { exitCode, stderr } = await startTritondProgram(place, ['--port', port]).ended()
     assert.equal(exitCode, 1)
     assert.match(stderr, /^tritond: can't listen at 127\.0\.0\.1:\d+: the port is in use/m)
   })
 
   test('does not understand a size without a unit that it knows: exit code 2', async () => {
     await using place = await TritondPlace.open()
-    const { exitCode, stderr } = await run(place, ['--memory-max', '3 bananas']).ended()
+    const { exitCode, stderr } = await startTritondProgram(place, ['--memory-max', '3 bananas']).ended()
     assert.equal(exitCode, 2)
     assert.match(stderr, /256MiB/)
   })
@@ -103,7 +101,7 @@ describe('records that skip Kinesis', () => {
     test(`are written as the old daemon wrote them: tritond ${flags.join(' ')}`, async () => {
       await using place = await TritondPlace.open()
       const file = join(place.directory, 'out')
-      const program = run(
+      const program = startTritondProgram(
         place,
         flags.map((flag) => (flag === 'out' ? file : flag)),
       )
@@ -155,15 +153,3 @@ describe('records that skip Kinesis', () => {
     return found
   }
 })
-
-function run(place: TritondPlace, args: readonly string[]): RunningCli {
-  const { PATH } = process.env
-  const env = { PATH, HOME: place.directory, TRITON_CONFIG: place.config, TRITON_ZMQ_PORT: '0', NODE_PATH: '' }
-  return new RunningCli(spawn(process.execPath, ['--import', 'tsx', main, ...args], { env, stdio: 'pipe' }))
-}
-
-async function endpointOf(program: RunningCli): Promise<string> {
-  const listening = /listening at (tcp:\/\/[\d.:]+)/
-  await program.until(({ stderr }) => listening.test(stderr))
-  return listening.exec(program.stderr)?.[1] ?? ''
-}
