@@ -6,7 +6,7 @@ import { type Random, systemRandom } from '../random.ts'
 export interface ProducerOptions {
   /** Records of one PutRecords request at most, 1..500. @default 500 */
   batchRecords?: number
-  /** Data and keys of one PutRecords request at most, in bytes, up to 10 MiB. @default 5242880 */
+  /** Data and keys of one PutRecords request at most, in bytes, up to 10 MiB; stand-ins for Kinesis may take 5 MiB only. @default 10485760 */
   batchBytes?: number
   /** How long a record may wait for company beyond its turn of the event loop, in milliseconds. @default 0 */
   lingerMs?: number
@@ -40,7 +40,7 @@ export interface ProducerOptions {
 
 const defaults = {
   batchRecords: maxBatchRecords,
-  batchBytes: 5 * 1024 * 1024,
+  batchBytes: maxBatchBytes,
   lingerMs: 0,
   deadlineMs: 30_000,
   retryDelayMs: 100,

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { observe } from '../../src/diagnostics.ts'
 import { createAwsKinesisApi } from '../../src/kinesis/aws-kinesis-api.ts'
 import type { EncodedRecord, KinesisApi, PutEntry } from '../../src/kinesis/kinesis-api.ts'
 import { compareSequenceNumbers } from '../../src/kinesis/sequence-number.ts'
@@ -79,23 +80,31 @@ test('with the engine gone, records are handed back as surely not written, and a
   api.close()
 })
 
-test('one record and its request up to the limits of Kinesis: 1 MiB, and 5 MiB together', async () => {
+test('one record and its request up to the limits of Kinesis: 1 MiB, and 10 MiB together, or 5 where asked for', async () => {
   await using engine = await startTestEngine({ streams: [{ name: 'orders', shardCount: 2 }] })
   const api = createAwsKinesisApi({ endpoint: engine.endpoint })
-  await using producer = new Producer(api, 'orders')
   const largest = Array.from({ length: 12 }, (_, index) => ({
     data: Buffer.alloc(1024 * 1024 - 1, index),
     partitionKey: String.fromCharCode(97 + index),
   }))
-  const outcomes = await producer.putMany(largest)
-  assert.deepEqual(
-    outcomes.filter(({ ok }) => !ok),
-    [],
-  )
-  await assert.rejects(
-    producer.put({ data: Buffer.alloc(1024 * 1024), partitionKey: 'a' }),
-    /larger than the 1048576 bytes/,
-  )
+  const batchesOf = async (options: ProducerOptions) => {
+    await using producer = new Producer(api, 'orders', { ...options, requestsInFlight: 1 })
+    const batches: number[] = []
+    const unobserve = observe((news) => news.type === 'batch-put' && batches.push(news.recordCount))
+    const outcomes = await producer.putMany(largest)
+    unobserve()
+    assert.deepEqual(
+      outcomes.filter(({ ok }) => !ok),
+      [],
+    )
+    await assert.rejects(
+      producer.put({ data: Buffer.alloc(1024 * 1024), partitionKey: 'a' }),
+      /larger than the 1048576 bytes/,
+    )
+    return batches
+  }
+  assert.deepEqual(await batchesOf({}), [10, 2])
+  assert.deepEqual(await batchesOf({ batchBytes: 5 * 1024 * 1024 }), [5, 5, 2])
   api.close()
 })
 
