@@ -1,5 +1,5 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, relative, resolve } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { getStream, initCheckpointTable, loadConfig, type Stream } from 'triton-kinesis'
@@ -13,7 +13,6 @@ import { bar, bars, Screen } from './screen.ts'
  * Real records go through a Kinesis stream on this machine; its reader and its engine are killed and a shard is split
  * on the way. At the end, everything that was put has to have been read.
  */
-const directory = join(import.meta.dirname, '../.cache/demo')
 const streamName = 'flights'
 const shardCount = 4
 /** A small input is put more slowly, so that what happens on the way happens on the way; a large one faster. */
@@ -30,7 +29,10 @@ interface Progress {
   putEndedMs: number
 }
 
-const { values: options } = parseArgs({ options: { input: { type: 'string' }, key: { type: 'string' } } })
+const { values: options } = parseArgs({
+  options: { input: { type: 'string' }, key: { type: 'string' }, directory: { type: 'string' } },
+})
+const directory = resolve(options.directory ?? join(import.meta.dirname, '../.cache/demo'))
 const screen = new Screen()
 
 try {
@@ -50,7 +52,9 @@ async function runDemo({ rows, keyField, title }: Input): Promise<{ isGood: bool
   await using processes = new Processes(directory, await freePort(), streamName, keyField)
   Object.assign(process.env, processes.environment)
   let engine = await processes.startEngine(streamName, shardCount)
-  screen.tell(`a Kinesis engine listens on ${processes.endpoint} and keeps its data in .cache/demo/engine`)
+  screen.tell(
+    `a Kinesis engine listens on ${processes.endpoint} and keeps its data in ${relative('', join(directory, 'engine'))}`,
+  )
 
   await initCheckpointTable()
   await using stream = getStream<Row>(streamName, loadConfig())

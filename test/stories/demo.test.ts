@@ -33,7 +33,8 @@ test('a file that the demo cannot use is told with its line, and nothing is star
 })
 
 function demo(...args: string[]) {
-  return promisify(execFile)(process.execPath, ['--import', 'tsx', join(root, 'demo/demo.ts'), ...args], {
+  const program = ['--import', 'tsx', join(root, 'demo/demo.ts'), '--directory', join(directory, 'demo')]
+  return promisify(execFile)(process.execPath, [...program, ...args], {
     cwd: root,
     timeout: 60_000,
   })
