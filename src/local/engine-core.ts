@@ -5,6 +5,7 @@ import type { RecordRefusals } from './record-refusals.ts'
 import type { ShardIterators } from './shard-iterators.ts'
 import type { AccountSettings } from './state/account-settings.ts'
 import type { Streams } from './state/streams.ts'
+import type { Throttles } from './throttling/throttles.ts'
 
 /** What operations work on. */
 export interface EngineCore {
@@ -25,6 +26,8 @@ export interface EngineCore {
   readonly tokens: PageTokens
   /** Whole requests and records that fail on purpose. */
   readonly faults: Faults
+  /** Says no to too many calls; absent when as many are served as the machine can. */
+  readonly throttles: Throttles | undefined
   /** Asked before records are written. */
   readonly refusals: RecordRefusals
   /** Fires when the engine ends: what waits on purpose waits no longer. */

@@ -8,7 +8,8 @@ export function faultTargetOf(core: EngineCore, input: object): FaultTarget {
   const members = new Map<string, unknown>(Object.entries(input))
   const iterator = members.get('ShardIterator')
   if (typeof iterator === 'string') return targetOfIterator(core, iterator)
-  const arn = members.get('StreamARN') ?? members.get('ConsumerARN') ?? '/'
+  const consumer = members.get('ConsumerARN')
+  const arn = members.get('StreamARN') ?? consumer ?? members.get('ResourceARN') ?? '/'
   const stream = members.get('StreamName') ?? String(arn).split('/')[1]
   const name = typeof stream === 'string' && stream !== '' ? stream : undefined
   const named = ['ShardId', 'ShardToSplit', 'ShardToMerge', 'AdjacentShardToMerge']
@@ -19,7 +20,11 @@ export function faultTargetOf(core: EngineCore, input: object): FaultTarget {
   const live = name === undefined ? undefined : core.streams.get(name)
   const records = Array.isArray(members.get('Records')) ? (members.get('Records') as object[]) : [input]
   const routed = live === undefined ? [] : records.map((record) => routeOf(live, record))
-  return { stream: name, shardIndexes: [...named, ...routed.filter((index) => index !== undefined)] }
+  return {
+    stream: name,
+    shardIndexes: [...named, ...routed.filter((index) => index !== undefined)],
+    ...(typeof consumer === 'string' && { consumer }),
+  }
 }
 
 function targetOfIterator(core: EngineCore, text: string): FaultTarget {

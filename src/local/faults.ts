@@ -58,6 +58,8 @@ const faultActions = [
 export interface FaultTarget {
   stream: string | undefined
   shardIndexes: readonly number[]
+  /** The ARN of a consumer, when the request names one. */
+  consumer?: string
 }
 
 const defaults = { probability: 1, delayMs: 1_000, share: 0.5, recordsAre: 'throttled' } as const

@@ -12,6 +12,7 @@ import { createMemoryStreamLog } from './memory-stream-log.ts'
 import { createStream } from './operations/create-stream.ts'
 import { operations } from './operations/operations.ts'
 import { PageTokens } from './page-tokens.ts'
+import { bothRefusals } from './record-refusals.ts'
 import { checkConstraints } from './shapes/check-constraints.ts'
 import { withLegacyLimits } from './shapes/shape.ts'
 import { ShardIterators } from './shard-iterators.ts'
@@ -21,6 +22,8 @@ import { createMemoryStateStore } from './state/memory-state-store.ts'
 import { openSqliteStateStore } from './state/sqlite-state-store.ts'
 import type { StateStore } from './state/state-store.ts'
 import { type RecordPlace, Streams } from './state/streams.ts'
+import { type RateLimits, resolveRateLimits } from './throttling/rate-limits.ts'
+import { Throttles } from './throttling/throttles.ts'
 import { requestAnswerer, type ServedOperation } from './wire/answer-request.ts'
 import { listenOnOnePort, type OnePortServer } from './wire/one-port-server.ts'
 
@@ -50,6 +53,10 @@ export interface LocalEngineOptions {
   sync?: 'always' | 'interval' | 'never'
   /** The limits of Kinesis as kinesalite knew them. @default false */
   legacyLimits?: boolean
+  /**
+   * `aws`: the engine throttles as Kinesis does; an object: so too, with rates of its own. @default 'none'
+   */
+  limits?: 'none' | 'aws' | RateLimits
   /** Streams that are there, ACTIVE, when the engine is up; one that exists already stays as it is. */
   streams?: readonly { name: string; shardCount: number }[]
   /** Ways in which the engine misbehaves, for tests of what talks to it. @default none */
@@ -85,6 +92,7 @@ const defaults = {
   deleteStreamMs: 500,
   sync: 'interval',
   legacyLimits: false,
+  limits: 'none',
   streams: [],
   faults: [],
   faultSeed: 1,
@@ -109,8 +117,8 @@ async function startWith(store: StateStore, settings: Required<LocalEngineOption
   const { clock, dataDir, host, port } = settings
   const streams = new Streams(store, dataDir === 'memory' ? memoryPlace : diskPlace(settings), clock)
   const closing = new AbortController()
-  const core = coreOf(settings, store, streams, closing.signal)
   try {
+    const core = coreOf(settings, store, streams, closing.signal)
     core.faults.set(settings.faults, settings.faultSeed)
     createStreams(core, settings.streams)
     const server = await listenOnOnePort({ host, port, answer: requestAnswerer(core, servedOperations(settings)) })
@@ -145,6 +153,8 @@ function coreOf(
   const { clock } = settings
   const signer = new Signer(store.secret)
   const faults = new Faults(clock)
+  const limits = resolveRateLimits(settings.limits)
+  const throttles = limits && new Throttles(limits, clock, settings.accountId)
   return {
     account: settings.accountId,
     region: settings.region,
@@ -159,7 +169,8 @@ function coreOf(
     iterators: new ShardIterators(signer, clock),
     tokens: new PageTokens(signer, clock),
     faults,
-    refusals: faults,
+    throttles,
+    refusals: throttles === undefined ? faults : bothRefusals(faults, throttles),
     closing,
   }
 }

@@ -22,6 +22,7 @@ interface LocalFlags {
   faults?: FaultRule[]
   faultSeed?: number
   legacyLimits?: boolean
+  limits?: NonNullable<LocalEngineOptions['limits']>
   verbose: number
 }
 
@@ -54,6 +55,7 @@ export function define(command: Command): void {
       )
       .option('--faults <json>', 'list of rules for how the engine misbehaves, for tests', faultRules)
       .option('--fault-seed <number>', 'decides where a fault rule leaves it to chance', wholeNumber(0))
+      .option('--limits <aws|json>', 'throttle as AWS does; JSON names rates that differ from its own', rateLimits)
       .option('--legacy-limits', "the narrower limits of AWS's past, as kinesalite has them"),
   )
     .addHelpText('after', '\nExample:\n  $ triton local --data ./kinesis --stream test_stream:2\n')
@@ -102,6 +104,18 @@ function wantedStreams(text: string, sofar: WantedStream[] = []): WantedStream[]
 function portNumber(text: string): number {
   if (/^\d{1,5}$/.test(text) && Number(text) < 65_536) return Number(text)
   throw new InvalidArgumentError('It must be a port number, 0 to 65535.')
+}
+
+/** What is in it, the engine checks. */
+function rateLimits(text: string): NonNullable<LocalFlags['limits']> {
+  if (text === 'aws' || text === 'none') return text
+  try {
+    const rates: unknown = JSON.parse(text)
+    if (typeof rates === 'object' && rates !== null && !Array.isArray(rates)) return rates
+  } catch {
+    // Told below, as for JSON that is no object.
+  }
+  throw new InvalidArgumentError('It must be aws, none, or an object in JSON.')
 }
 
 /** What is in a rule, the engine checks. */

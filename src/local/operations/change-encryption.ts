@@ -19,6 +19,10 @@ export function changeEncryption(
   const stream = findActiveStream(core, input)
   if (input.EncryptionType !== 'KMS')
     throw invalidArgument(`EncryptionType ${input.EncryptionType} is not supported. It must be KMS.`)
+  core.throttles?.countChange(
+    direction === 'start' ? 'StartStreamEncryption' : 'StopStreamEncryption',
+    stream.state.name,
+  )
   const settings = { keyId: direction === 'start' ? input.KeyId : null }
   core.streams.change(stream, setting(stream.state, settings, core.clock.now() + core.updateStreamMs))
 }

@@ -23,6 +23,7 @@ export const updateShardCount = operation({
     const targetCount = input.TargetShardCount
     checkTarget(core, open.length, targetCount)
     if (targetCount !== open.length) {
+      core.throttles?.countChange('UpdateShardCount', stream.state.name)
       const steps = planShardCount(open, targetCount, stream.state.nextShardIndex)
       core.streams.change(stream, resharding(stream.state, steps, core.clock.now() + core.updateStreamMs))
     }

@@ -23,7 +23,10 @@ export const updateStreamMode = operation({
     const wanted: StreamSettings = { mode, ...(warm !== undefined && { warmThroughputMiBps: warm }) }
     checkOnlyOnDemand(wanted)
     if (mode === stream.state.mode && warm === undefined) return undefined
-    if (mode === 'ON_DEMAND' && mode !== stream.state.mode) checkOnDemandLimit(core)
+    if (mode !== stream.state.mode) {
+      if (mode === 'ON_DEMAND') checkOnDemandLimit(core)
+      core.throttles?.countChange('UpdateStreamMode', stream.state.name)
+    }
     const settings = mode === 'ON_DEMAND' ? wanted : provisioned
     core.streams.change(stream, setting(stream.state, settings, core.clock.now() + core.updateStreamMs))
     return undefined

@@ -69,8 +69,9 @@ export function requestAnswerer(
     let fault: FaultRule | undefined
     try {
       const complaint = signatureComplaint(headers, request.url)
-      // With faults set, requests are looked at one by one; and the short cut knows only today's limits.
-      const mayTakeShortCut = complaint === undefined && !core.faults.isActive && !core.hasLegacyLimits
+      // With faults or rates set, requests are looked at one by one; and the short cut knows only today's limits.
+      const isPlain = !core.faults.isActive && core.throttles === undefined && !core.hasLegacyLimits
+      const mayTakeShortCut = complaint === undefined && isPlain
       const shortCut = mayTakeShortCut ? served?.operation.runOnBody?.(core, body, format) : undefined
       if (shortCut !== undefined) {
         complete(answer, format, await shortCut)
@@ -86,6 +87,7 @@ export function requestAnswerer(
       fault = core.faults.decide(served.name, () => faultTargetOf(core, input))
       if (fault?.action === 'cut-before') return { ...answer, delivery: 'cut' }
       if (fault !== undefined) await misbehaveBefore(core, served.name, fault, input)
+      core.throttles?.admit(served.name, () => faultTargetOf(core, input))
       // The shape that was checked is the one that gives `run` its type.
       const result = await served.operation.run(core, input as never, format)
       complete(answer, format, result)
