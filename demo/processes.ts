@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { constants } from 'node:os'
 import { join } from 'node:path'
 
 /** The demo's child processes: the engine, the reader and single commands. What was started here is ended here. */
@@ -27,6 +28,9 @@ export class Processes implements AsyncDisposable {
       TRITON_DB: `sqlite://${join(directory, 'checkpoints.db')}`,
       TRITON_CLIENT_NAME: 'demo',
     }
+    // However this process ends, the engine does not outlive it.
+    process.once('exit', this.#killAll)
+    for (const signal of endingSignals) process.once(signal, endBySignal)
   }
 
   get endpoint(): string {
@@ -80,6 +84,12 @@ export class Processes implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([...this.#children].map((child) => this.kill(child)))
+    process.off('exit', this.#killAll)
+    for (const signal of endingSignals) process.off(signal, endBySignal)
+  }
+
+  readonly #killAll = (): void => {
+    for (const child of this.#children) child.kill('SIGKILL')
   }
 
   #spawn(words: string[], hasChannel = false): ChildProcess {
@@ -94,6 +104,12 @@ export class Processes implements AsyncDisposable {
     child.once('exit', () => this.#children.delete(child))
     return child
   }
+}
+
+const endingSignals = ['SIGINT', 'SIGTERM'] as const
+
+function endBySignal(signal: NodeJS.Signals): void {
+  process.exit(128 + constants.signals[signal])
 }
 
 export async function exited(child: ChildProcess): Promise<void> {

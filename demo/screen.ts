@@ -4,6 +4,11 @@ export class Screen {
   readonly #startedMs = performance.now()
   #hasLiveLine = false
 
+  constructor() {
+    // Whoever looked has gone (`| head`): nobody is left to show anything to.
+    process.stdout.on('error', () => process.exit(1))
+  }
+
   /** Something happened: stays on the screen. */
   tell(text: string): void {
     this.#clearLiveLine()
