@@ -3,12 +3,15 @@ import { operation } from './operation.ts'
 
 export const describeLimits = operation({
   input: { type: 'Structure', members: {} },
-  run: (core) => ({
-    ShardLimit: core.shardLimit,
-    OpenShardCount: core.streams.openShardCount,
-    OnDemandStreamCount: countOnDemandStreams(core),
-    OnDemandStreamCountLimit: mostOnDemandStreams,
-    ChannelCount: 0,
-    ChannelCountLimit: 0,
-  }),
+  run(core) {
+    const shards = { ShardLimit: core.shardLimit, OpenShardCount: core.streams.openShardCount }
+    if (core.hasLegacyLimits) return shards
+    return {
+      ...shards,
+      OnDemandStreamCount: countOnDemandStreams(core),
+      OnDemandStreamCountLimit: mostOnDemandStreams,
+      ChannelCount: 0,
+      ChannelCountLimit: 0,
+    }
+  },
 })

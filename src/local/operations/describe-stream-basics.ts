@@ -8,13 +8,13 @@ export function encryptionTypeOf({ keyId }: StreamState): 'KMS' | undefined {
   return typeof keyId === 'string' ? 'KMS' : undefined
 }
 
-/** What both descriptions of a stream hold. */
+/** What both descriptions of a stream hold. Answers of old had fewer members, which kinesalite's suite compares. */
 export function describeStreamBasics(core: EngineCore, state: StreamState): AnswerObject {
   return {
     StreamName: state.name,
     StreamARN: arnOf(core, state.name),
     StreamStatus: state.status,
-    StreamModeDetails: { StreamMode: state.mode },
+    StreamModeDetails: core.hasLegacyLimits ? undefined : { StreamMode: state.mode },
     RetentionPeriodHours: state.retentionHours,
     StreamCreationTimestamp: new Timestamp(state.createdSeconds * 1000),
     EnhancedMonitoring: [{ ShardLevelMetrics: state.shardMetrics ?? [] }],

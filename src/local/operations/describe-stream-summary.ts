@@ -1,6 +1,7 @@
 import { consumersAt } from '../consumers/consumer-state.ts'
 import { streamReference } from '../shapes/members.ts'
-import { maxRecordBytes, openShards } from '../state/stream-state.ts'
+import { maxRecordBytes, openShards, type StreamState } from '../state/stream-state.ts'
+import type { AnswerObject } from '../wire/encode-answer.ts'
 import { describeStreamBasics } from './describe-stream-basics.ts'
 import { describeWarmThroughput } from './describe-warm-throughput.ts'
 import { findStream } from './find-stream.ts'
@@ -15,11 +16,17 @@ export const describeStreamSummary = operation({
         ...describeStreamBasics(core, state),
         OpenShardCount: openShards(state).length,
         ConsumerCount: consumersAt(state, core.clock.now()).length,
-        MaxRecordSizeInKiB: maxRecordBytes(state) / 1024,
-        WarmThroughput: describeWarmThroughput(state),
-        // The KPL asks again and again while this is absent.
-        RecordDistributionStrategy: core.hasLegacyLimits ? undefined : (state.distribution ?? 'USER_PARTITION_KEY'),
+        ...(core.hasLegacyLimits ? {} : newerMembers(state)),
       },
     }
   },
 })
+
+function newerMembers(state: StreamState): AnswerObject {
+  return {
+    MaxRecordSizeInKiB: maxRecordBytes(state) / 1024,
+    WarmThroughput: describeWarmThroughput(state),
+    // The KPL asks again and again while this is absent.
+    RecordDistributionStrategy: state.distribution ?? 'USER_PARTITION_KEY',
+  }
+}

@@ -22,9 +22,10 @@ export const listStreams = operation({
     const page = streams.slice(0, input.Limit ?? defaultLimit)
     const last = page.at(-1)?.state.name
     const hasMore = page.length < streams.length
+    const names = { StreamNames: page.map(({ state }) => state.name), HasMoreStreams: hasMore }
+    if (core.hasLegacyLimits) return names
     return {
-      StreamNames: page.map(({ state }) => state.name),
-      HasMoreStreams: hasMore,
+      ...names,
       NextToken: hasMore ? core.tokens.issue('ListStreams', { after: last }) : undefined,
       StreamSummaries: page.map(({ state }) => ({
         StreamName: state.name,
