@@ -128,13 +128,11 @@ describe('memory', () => {
     await place.push(daemon.endpoint).send([encodeHeader(streamName, 'k'), body])
     await place.until(() => place.news.some(({ type }) => type === 'records-lost'))
     const lost = place.news.find(({ type }) => type === 'records-lost')
-    assert.deepEqual(lost, {
-      type: 'records-lost',
-      stream: streamName,
-      recordCount: 1,
-      reason: 'given-up',
-      errorCode: 'ECONNREFUSED',
-    })
+    assert.ok(lost?.type === 'records-lost')
+    // On a busy machine the 50 ms can end before the refused connection is heard of: then it is a time-out.
+    const { errorCode, ...told } = lost
+    assert.deepEqual(told, { type: 'records-lost', stream: streamName, recordCount: 1, reason: 'given-up' })
+    assert.ok(errorCode === 'ECONNREFUSED' || errorCode === 'ETIMEDOUT', errorCode)
     assert.equal(daemon.waitingCount, 0)
   })
 })
