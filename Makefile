@@ -7,6 +7,8 @@ SETUP := node_modules/.triton-setup
 BUILD := dist/.triton-build
 SOURCES := $(shell find src bin -type f)
 TESTS = $(shell find test -name '*.test.ts' | sort)
+# A test that waits for what never comes ends as a failure that says where, not as a run without an end.
+RUN_TESTS := node --import tsx --test --test-timeout=300000 --test-reporter=spec
 INPUT ?=
 KEY ?=
 
@@ -22,7 +24,7 @@ demo: $(BUILD) ## Real records through a local stream, with kills and a split (I
 	@node --import tsx demo/demo.ts $(if $(INPUT),--input '$(INPUT)') $(if $(KEY),--key '$(KEY)')
 
 test: $(BUILD) ## All tests; random suites run a seeded share (about 1 %)
-	node --import tsx --test --test-concurrency=2 --test-reporter=spec $(TESTS)
+	$(RUN_TESTS) --test-concurrency=2 $(TESTS)
 
 soak: $(BUILD) ## The random suites at full length; the result is kept in bench/results/
 	node --import tsx bench/soak.ts
@@ -36,7 +38,7 @@ bench: $(BUILD) ## Measures each path beside its baseline and writes bench/resul
 check: $(BUILD) ## Types, lint, format, architecture
 	npx tsc --noEmit
 	npx biome ci .
-	node --import tsx --test --test-reporter=spec test/architecture.test.ts
+	$(RUN_TESTS) test/architecture.test.ts
 
 format: $(SETUP) ## Formats everything
 	npx biome check --write .

@@ -15,12 +15,16 @@ export interface ConfigWatchOptions {
 /**
  * Reads triton.yaml now, whenever it changes, and when asked. A file that can't be used leaves the last good one in force
  * and is told of once. It is looked at by its path again and again: that sees a file that is not there yet, one that an
- * editor has replaced, and a link that leads elsewhere now, which watching the file itself does not.
+ * editor has replaced, and a link that leads elsewhere now, which watching the file itself does not. A changed file is read
+ * when a second look finds it as the first did: half a file may well be YAML, with fewer streams.
  */
 export class ConfigWatch implements Disposable {
   readonly #options: ConfigWatchOptions
   readonly #file: string
+  /** Of the file as it was read. */
   #seen = ''
+  /** Of the file at the last look. */
+  #lastStamp = ''
   #toldReason = ''
   #timer: Timer | undefined
   #isGood = false
@@ -28,6 +32,7 @@ export class ConfigWatch implements Disposable {
   constructor(options: ConfigWatchOptions) {
     this.#options = options
     this.#file = options.path ?? (process.env['TRITON_CONFIG'] || defaultConfigPath)
+    this.#lastStamp = stampOf(this.#file)
     this.#look()
   }
 
@@ -52,7 +57,9 @@ export class ConfigWatch implements Disposable {
     const { clock, pollMs } = this.#options
     this.#timer = clock.setTimer(() => this.#look(), pollMs)
     const stamp = stampOf(this.#file)
-    if (stamp === this.#seen) return
+    const isStill = stamp === this.#lastStamp
+    this.#lastStamp = stamp
+    if (!isStill || stamp === this.#seen) return
     this.#seen = stamp
     this.#read()
   }
