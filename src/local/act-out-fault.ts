@@ -28,7 +28,10 @@ export function misbehaveAfter(answer: ApiAnswer, fault: FaultRule): void {
   if (fault.action === 'cut-after') answer.delivery = 'cut'
   if (fault.action === 'answer-lost') answer.delivery = 'lost'
   if (fault.action === 'half-body') answer.delivery = 'half'
-  if (fault.action === 'garbage-body') answer.body = randomBytes(Math.max(16, Math.min(answer.body.length, 1024)))
+  if (fault.action === 'garbage-body') {
+    answer.body = randomBytes(Math.max(16, Math.min(answer.body.length, 1024)))
+    answer.stream = undefined
+  }
 }
 
 function throttled(core: EngineCore, operation: string, fault: FaultRule, input: object): ApiError {

@@ -5,6 +5,7 @@ import type { RecordRefusals } from './record-refusals.ts'
 import type { ShardIterators } from './shard-iterators.ts'
 import type { AccountSettings } from './state/account-settings.ts'
 import type { Streams } from './state/streams.ts'
+import type { Subscriptions } from './subscriptions/subscriptions.ts'
 import type { Throttles } from './throttling/throttles.ts'
 
 /** What operations work on. */
@@ -24,6 +25,7 @@ export interface EngineCore {
   readonly streams: Streams
   readonly iterators: ShardIterators
   readonly tokens: PageTokens
+  readonly subscriptions: Subscriptions
   /** Whole requests and records that fail on purpose. */
   readonly faults: Faults
   /** Says no to too many calls; absent when as many are served as the machine can. */

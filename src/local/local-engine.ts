@@ -22,6 +22,7 @@ import { createMemoryStateStore } from './state/memory-state-store.ts'
 import { openSqliteStateStore } from './state/sqlite-state-store.ts'
 import type { StateStore } from './state/state-store.ts'
 import { type RecordPlace, Streams } from './state/streams.ts'
+import { Subscriptions, type SubscriptionTimes } from './subscriptions/subscriptions.ts'
 import { type RateLimits, resolveRateLimits } from './throttling/rate-limits.ts'
 import { Throttles } from './throttling/throttles.ts'
 import { requestAnswerer, type ServedOperation } from './wire/answer-request.ts'
@@ -46,6 +47,12 @@ export interface LocalEngineOptions {
   updateStreamMs?: number
   /** How long a deleted stream is DELETING, in milliseconds. @default 500 */
   deleteStreamMs?: number
+  /** How long a SubscribeToShard goes on, in milliseconds. @default 300000 */
+  subscriptionLifeMs?: number
+  /** How long the place of a subscription is kept from a second one, in milliseconds. @default 5000 */
+  resubscribeAfterMs?: number
+  /** How often a subscription tells that there is nothing new, in milliseconds. @default 5000 */
+  idleEventMs?: number
   /**
    * When an answered write is on the disk itself: `always` before the answer, `interval` 100 ms later at most, `never`
    * when the system likes. All three survive the end of the process, however sudden. @default 'interval'
@@ -90,6 +97,9 @@ const defaults = {
   createStreamMs: 500,
   updateStreamMs: 500,
   deleteStreamMs: 500,
+  subscriptionLifeMs: 300_000,
+  resubscribeAfterMs: 5_000,
+  idleEventMs: 5_000,
   sync: 'interval',
   legacyLimits: false,
   limits: 'none',
@@ -168,11 +178,17 @@ function coreOf(
     streams,
     iterators: new ShardIterators(signer, clock),
     tokens: new PageTokens(signer, clock),
+    subscriptions: new Subscriptions(subscriptionTimes(settings), clock, closing),
     faults,
     throttles,
     refusals: throttles === undefined ? faults : bothRefusals(faults, throttles),
     closing,
   }
+}
+
+function subscriptionTimes(settings: Required<LocalEngineOptions>): SubscriptionTimes {
+  const { subscriptionLifeMs: lifeMs, resubscribeAfterMs: replaceAfterMs, idleEventMs } = settings
+  return { lifeMs, replaceAfterMs, idleEventMs }
 }
 
 function servedOperations({ legacyLimits }: Required<LocalEngineOptions>): Map<string, ServedOperation> {

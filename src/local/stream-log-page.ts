@@ -122,6 +122,11 @@ export class PageBuilder {
   }
 }
 
+/** Of data and keys, as limits count them. */
+export function dataBytesOf({ blocks, recordCount }: LogPage): number {
+  return blocks.reduce((bytes, block) => bytes + block.bytes.length, 0) - recordCount * packedHeaderBytes
+}
+
 function packedRecordEnd(packed: Buffer, at: number): number {
   return at + packedHeaderBytes + keyLengthAt(packed, at) + dataLengthAt(packed, at)
 }

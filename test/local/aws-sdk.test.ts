@@ -10,7 +10,7 @@ const waiting = { minDelay: 1, maxDelay: 1, maxWaitTime: 5 }
 /** The AWS SDK for JavaScript, used plainly: every operation, over HTTP/2 (its default) and over HTTP/1.1. */
 let engine: LocalEngine
 before(async () => {
-  engine = await startTestEngine()
+  engine = await startTestEngine({ resubscribeAfterMs: 0 })
 })
 after(() => engine.close())
 
@@ -114,6 +114,41 @@ for (const [http, handler] of [
       const { Records: read } = await client.send(new sdk.GetRecordsCommand({ ShardIterator }))
       assert.equal(read?.length, 9)
       assert.ok(read.every(({ Data }) => Data?.length === 1024 * 1024 - 1))
+    })
+
+    test('subscribes to a shard to its end, and is told when another takes its place', async () => {
+      const stream = { StreamName: `fan-out-${S.StreamName}` }
+      await client.send(new sdk.CreateStreamCommand({ ...stream, ShardCount: 1 }))
+      const { StreamDescription } = await client.send(new sdk.DescribeStreamCommand(stream))
+      const { StreamARN } = StreamDescription ?? {}
+      const { Consumer } = await client.send(new sdk.RegisterStreamConsumerCommand({ StreamARN, ConsumerName: 'app' }))
+      const subscribe = async (StartingPosition: sdk.StartingPosition) => {
+        const place = { ConsumerARN: Consumer?.ConsumerARN, ShardId: 'shardId-000000000000', StartingPosition }
+        const { EventStream } = await client.send(new sdk.SubscribeToShardCommand(place))
+        assert.ok(EventStream)
+        return EventStream[Symbol.asyncIterator]()
+      }
+      const nextOf = async (events: AsyncIterator<sdk.SubscribeToShardEventStream>) => {
+        const { value } = await events.next()
+        return (value as sdk.SubscribeToShardEventStream | undefined)?.SubscribeToShardEvent
+      }
+      const put = (text: string) =>
+        client.send(new sdk.PutRecordCommand({ ...stream, PartitionKey: 'k', Data: Buffer.from(text) }))
+      const first = await subscribe({ Type: 'LATEST' })
+      assert.equal((await nextOf(first))?.Records?.length, 0)
+      const { SequenceNumber } = await put('pushed')
+      const pushed = await nextOf(first)
+      assert.equal(Buffer.from(pushed?.Records?.[0]?.Data ?? []).toString(), 'pushed')
+      assert.ok(pushed?.Records?.[0]?.ApproximateArrivalTimestamp instanceof Date)
+      assert.equal(pushed?.ContinuationSequenceNumber, SequenceNumber)
+      const second = await subscribe({ Type: 'AT_SEQUENCE_NUMBER', SequenceNumber })
+      await assert.rejects(first.next(), sdk.ResourceInUseException)
+      assert.equal((await nextOf(second))?.Records?.length, 1)
+      const split = { ShardToSplit: 'shardId-000000000000', NewStartingHashKey: '1000' }
+      await client.send(new sdk.SplitShardCommand({ ...stream, ...split }))
+      const end = await nextOf(second)
+      assert.deepEqual([end?.ChildShards?.length, end?.ContinuationSequenceNumber], [2, undefined])
+      assert.equal((await second.next()).done, true)
     })
 
     test('gets typed errors', async () => {

@@ -1,5 +1,5 @@
 import { shardIdOf } from '../../kinesis/shard.ts'
-import { invalidArgument, resourceNotFound } from '../api-error.ts'
+import { type ApiError, invalidArgument, resourceNotFound } from '../api-error.ts'
 import type { EngineCore } from '../engine-core.ts'
 import type { LiveStream } from '../state/live-stream.ts'
 import { isExpired, type ShardState } from '../state/stream-state.ts'
@@ -40,7 +40,7 @@ export function couldNotFindShard(core: EngineCore, streamName: string, shardId:
   return resourceNotFound(`Could not find shard ${shardId} in stream ${streamName} under account ${core.account}.`)
 }
 
-export function shardDoesNotExist(core: EngineCore, streamName: string, shardIndex: number): Error {
+export function shardDoesNotExist(core: EngineCore, streamName: string, shardIndex: number): ApiError {
   return resourceNotFound(
     `Shard ${shardIdOf(shardIndex)} in stream ${streamName} under account ${core.account} does not exist`,
   )

@@ -1,8 +1,7 @@
 import { maxGetRecords } from '../../kinesis/limits.ts'
-import { packedHeaderBytes } from '../records/packed-records.ts'
 import { writeRecordsPage } from '../records/write-records-page.ts'
 import { pageLimit, required, streamArn, streamId } from '../shapes/members.ts'
-import type { LogPage } from '../stream-log.ts'
+import { dataBytesOf } from '../stream-log-page.ts'
 import { encryptionTypeOf } from './describe-stream-basics.ts'
 import { dryRun, endDryRun } from './dry-run.ts'
 import { shardDoesNotExist } from './find-shard.ts'
@@ -44,7 +43,7 @@ export const getRecords = operation({
         return writeRecordsPage(reading.shard, [], { MillisBehindLatest: 0, ChildShards: reading.childShards }, format)
       case 'page': {
         const { shard, page, millisBehindLatest } = reading
-        core.throttles?.tookBytes(streamName, shardIndex, pageBytes(page))
+        core.throttles?.tookBytes(streamName, shardIndex, dataBytesOf(page))
         const NextShardIterator = core.iterators.issue({ ...iterator, fromSeqIx: page.nextSeqIx })
         return writeRecordsPage(
           shard,
@@ -57,8 +56,3 @@ export const getRecords = operation({
     }
   },
 })
-
-/** Of data and keys, as limits count them. */
-function pageBytes({ blocks, recordCount }: LogPage): number {
-  return blocks.reduce((bytes, block) => bytes + block.bytes.length, 0) - recordCount * packedHeaderBytes
-}

@@ -2,12 +2,13 @@ import type { EngineCore } from '../engine-core.ts'
 import type { BodyFormat } from '../shapes/read-input.ts'
 import type { InputOf, StructureShape } from '../shapes/shape.ts'
 import type { AnswerObject } from '../wire/encode-answer.ts'
+import type { StreamedAnswer } from '../wire/streamed-answer.ts'
 
 /**
  * What an operation gives back: members, nothing (an empty body), or a body that it wrote itself because an object for
  * each record would cost too much.
  */
-export type Answer = AnswerObject | Buffer | undefined
+export type Answer = AnswerObject | Buffer | StreamedAnswer | undefined
 
 /** One operation of the API: what it takes, as data, and what it does. */
 export interface Operation {

@@ -10,6 +10,8 @@ export interface RateLimits {
   putBorrowBytes?: number
   /** Data and keys that GetRecords reads, in bytes per shard and second. @default 2097152 */
   getBytesPerSecond?: number
+  /** Data and keys that SubscribeToShard pushes, in bytes per consumer, shard and second. @default 2097152 */
+  pushBytesPerSecond?: number
   /**
    * Calls a second, by operation: of GetRecords and GetShardIterator per shard, of SubscribeToShard per consumer and
    * shard, of ListShards, ListStreamConsumers and DeregisterStreamConsumer per stream, of all others per account.
@@ -26,6 +28,7 @@ export const awsRateLimits: Required<RateLimits> = {
   putBytesPerSecond: 1024 * 1024,
   putBorrowBytes: 10 * 1024 * 1024,
   getBytesPerSecond: 2 * 1024 * 1024,
+  pushBytesPerSecond: 2 * 1024 * 1024,
   callsPerSecond: {
     GetRecords: 5,
     GetShardIterator: 5,

@@ -55,6 +55,14 @@ export class Throttles implements RecordRefusals {
     this.#readBytes(stream, shardIndex, nowMs).takeWhole(bytes, nowMs)
   }
 
+  /** So much was pushed to a consumer; answers how long its next event waits, in milliseconds. */
+  pushedBytes(consumer: string, shardIndex: number, bytes: number): number {
+    const nowMs = this.#clock.monotonic()
+    const bucket = this.#bucket(`push bytes ${consumer}/${shardIndex}`, this.#limits.pushBytesPerSecond, nowMs)
+    bucket.take(bytes, nowMs)
+    return bucket.msInDebt(nowMs)
+  }
+
   /** Counts a change of a stream, and throws when it is one too many in 24 hours. */
   countChange(operation: string, stream: string): void {
     const most = this.#limits.changesPerDay[operation] ?? Number.POSITIVE_INFINITY

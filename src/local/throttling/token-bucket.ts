@@ -26,6 +26,11 @@ export class TokenBucket {
     return this.#levelAt(nowMs) < -1e-6
   }
 
+  /** How long it is in debt from now on, in milliseconds. */
+  msInDebt(nowMs: number): number {
+    return Math.max(0, (-this.#levelAt(nowMs) / this.#perSecond) * 1000)
+  }
+
   /** Whether `take` may be called; what is more than a whole bucket may borrow so much from the time to come. */
   has(amount: number, nowMs: number, borrowed = 0): boolean {
     const level = this.#levelAt(nowMs)

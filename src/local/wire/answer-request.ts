@@ -12,6 +12,7 @@ import { answerHeaders, isPreflight } from './answer-headers.ts'
 import { decodeCbor } from './cbor-decode.ts'
 import { encodeAnswer } from './encode-answer.ts'
 import { type RequestHeaders, signatureComplaint } from './signature-form.ts'
+import { StreamedAnswer } from './streamed-answer.ts'
 
 /** A request, read whole, whichever HTTP brought it. */
 export interface ApiRequest {
@@ -26,6 +27,8 @@ export interface ApiAnswer {
   status: number
   headers: Record<string, string>
   body: Buffer
+  /** What comes in place of the body, without an end known ahead. */
+  stream?: StreamedAnswer | undefined
   /** When the answer is not to arrive as it should: the connection ends instead, nothing comes, or half of it. */
   delivery?: 'cut' | 'lost' | 'half'
 }
@@ -122,7 +125,10 @@ function parse(body: Buffer, format: BodyFormat): unknown {
 
 function complete(answer: ApiAnswer, format: BodyFormat, result: Answer): void {
   answer.headers['content-type'] = mediaTypes[format]
-  if (result !== undefined) answer.body = Buffer.isBuffer(result) ? result : encodeAnswer(result, format)
+  if (result instanceof StreamedAnswer) {
+    answer.headers['content-type'] = result.contentType
+    answer.stream = result
+  } else if (result !== undefined) answer.body = Buffer.isBuffer(result) ? result : encodeAnswer(result, format)
 }
 
 function refuse(answer: ApiAnswer, format: BodyFormat, error: ApiError): ApiAnswer {

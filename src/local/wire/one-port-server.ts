@@ -2,8 +2,10 @@ import { once } from 'node:events'
 import * as http from 'node:http'
 import * as http2 from 'node:http2'
 import * as net from 'node:net'
+import type { Writable } from 'node:stream'
 import { ConfigError } from '../../errors.ts'
 import type { ApiAnswer, ApiRequest } from './answer-request.ts'
+import type { StreamedAnswer } from './streamed-answer.ts'
 
 /**
  * HTTP/1.1 and HTTP/2 (prior knowledge) on one port: the AWS SDK for JavaScript speaks the second by default, most
@@ -37,11 +39,17 @@ const keepAliveMs = 120_000
 /** How long `close` waits for requests, in milliseconds. */
 const finishWithinMs = 5_000
 
+/** How long a client has to read the last of its answer when the server closes, in milliseconds. */
+const hangUpMs = 200
+
+/** How long a client may leave a part of a streamed answer unread, in milliseconds; then its connection ends. */
+const drainWithinMs = 300_000
+
 export async function listenOnOnePort({ host, port, answer }: OnePortOptions): Promise<OnePortServer> {
   const onRequest = (request: AnyRequest, response: AnyResponse) => {
-    serve(request, response, answer, abandoned)
+    serve(request, response, answer, life)
   }
-  const abandoned = new Set<AnyResponse>()
+  const life: Life = { waiting: new Set(), isClosing: false }
   const http1 = http.createServer({ keepAliveTimeout: keepAliveMs, noDelay: true }, onRequest)
   const sessions = new Set<http2.ServerHttp2Session>()
   const h2 = http2.createServer(
@@ -66,6 +74,8 @@ export async function listenOnOnePort({ host, port, answer }: OnePortOptions): P
     })
     identify(socket, (isHttp2) => {
       unidentified.delete(socket)
+      // Half a connection is of no use to HTTP/2, and its session would never hear of the end.
+      if (isHttp2) socket.allowHalfOpen = false
       ;(isHttp2 ? h2 : http1).emit('connection', socket)
       if (!isHttp2) process.nextTick(() => socket.resume())
     })
@@ -78,11 +88,17 @@ export async function listenOnOnePort({ host, port, answer }: OnePortOptions): P
   let closing: Promise<void> | undefined
   const close = async () => {
     const closed = once(server, 'close')
+    life.isClosing = true
     server.close()
     for (const socket of unidentified) socket.destroy()
+    for (const socket of sockets) {
+      // A client that has its answer and does not hang up itself, because it reads no more, is not waited for.
+      if (socket.writableFinished) hangUpSoon(socket)
+      else socket.once('finish', () => hangUpSoon(socket))
+    }
     http1.close()
     http1.closeIdleConnections()
-    for (const response of abandoned) cut(response)
+    for (const response of life.waiting) cut(response)
     for (const session of sessions) session.close()
     const impatient = setTimeout(() => {
       for (const socket of sockets) socket.destroy()
@@ -91,6 +107,18 @@ export async function listenOnOnePort({ host, port, answer }: OnePortOptions): P
     clearTimeout(impatient)
   }
   return { port: address.port, host: address.address, close: () => (closing ??= close()) }
+}
+
+function hangUpSoon(socket: net.Socket): void {
+  const timer = setTimeout(() => socket.destroy(), hangUpMs)
+  socket.once('close', () => clearTimeout(timer))
+}
+
+/** What answers need to know of the server's end. */
+interface Life {
+  /** Answers that wait for their client, who may never come: they end when the server does. */
+  readonly waiting: Set<AnyResponse>
+  isClosing: boolean
 }
 
 type AnyRequest = http.IncomingMessage | http2.Http2ServerRequest
@@ -147,12 +175,7 @@ function identify(socket: net.Socket, tell: (isHttp2: boolean) => void): void {
 
 const http2Start = Buffer.from('PRI ')
 
-function serve(
-  request: AnyRequest,
-  response: AnyResponse,
-  answer: OnePortOptions['answer'],
-  abandoned: Set<AnyResponse>,
-): void {
+function serve(request: AnyRequest, response: AnyResponse, answer: OnePortOptions['answer'], life: Life): void {
   const chunks: Buffer[] = []
   let length = 0
   request.on('error', () => request.destroy())
@@ -167,17 +190,20 @@ function serve(
     const body = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, length)
     const { method = '', url = '', headers } = request
     void answer({ method, url, headers, body })
-      .then((given) => {
-        if (given.delivery === undefined) send(response, given)
-        else if (given.delivery === 'cut') cut(response)
-        else if (given.delivery === 'half') sendHalf(response, given)
-        else {
-          abandoned.add(response)
-          response.once('close', () => abandoned.delete(response))
-        }
-      })
+      .then((given) => deliver(response, given, life))
       .catch(() => cut(response))
   })
+}
+
+async function deliver(response: AnyResponse, answer: ApiAnswer, life: Life): Promise<void> {
+  const { delivery, stream } = answer
+  if (delivery === 'cut') cut(response)
+  else if (delivery === 'lost') {
+    life.waiting.add(response)
+    response.once('close', () => life.waiting.delete(response))
+  } else if (stream !== undefined) await sendStream(response, answer, stream, life)
+  else if (delivery === 'half') sendHalf(response, answer)
+  else send(response, answer)
 }
 
 function refuseBody(request: AnyRequest, response: AnyResponse, chunks: Buffer[], length: number): void {
@@ -194,6 +220,58 @@ function send(response: AnyResponse, { status, headers, body }: ApiAnswer): void
     response.removeHeader('connection')
     response.writeHead(status, headers).end(body)
   } else response.writeHead(status, headers).end(body)
+}
+
+/** Sends each part when the client has taken the one before: what waits, waits where the parts come from. */
+async function sendStream(
+  response: AnyResponse,
+  { status, headers, delivery }: ApiAnswer,
+  stream: StreamedAnswer,
+  life: Life,
+): Promise<void> {
+  const gone = new AbortController()
+  response.once('close', () => gone.abort())
+  if (response.destroyed) gone.abort()
+  else startStream(response, status, headers)
+  const out: Writable = response
+  let partCount = 0
+  for await (const part of stream.parts(gone.signal)) {
+    if (gone.signal.aborted) return
+    if (delivery === 'half' && ++partCount === 2) {
+      out.write(part.subarray(0, part.length >> 1), () => cut(response))
+      return
+    }
+    if (out.write(part)) continue
+    if (life.isClosing) return cut(response)
+    life.waiting.add(response)
+    const impatient = setTimeout(() => cut(response), drainWithinMs)
+    await drained(out, gone.signal)
+    clearTimeout(impatient)
+    life.waiting.delete(response)
+  }
+  // A connection that was busy when the server began to close would be kept for a next request.
+  const socket = life.isClosing && response instanceof http.ServerResponse ? response.socket : null
+  out.end(() => socket?.destroy())
+}
+
+function startStream(response: AnyResponse, status: number, headers: Record<string, string>): void {
+  if (response instanceof http.ServerResponse) {
+    response.removeHeader('connection')
+    response.writeHead(status, headers)
+  } else response.writeHead(status, headers)
+}
+
+function drained(out: Writable, gone: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const goOn = () => {
+      out.off('drain', goOn)
+      gone.removeEventListener('abort', goOn)
+      resolve()
+    }
+    out.once('drain', goOn)
+    gone.addEventListener('abort', goOn, { once: true })
+    if (gone.aborted) goOn()
+  })
 }
 
 function sendHalf(response: AnyResponse, { status, headers, body }: ApiAnswer): void {
