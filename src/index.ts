@@ -32,6 +32,7 @@ export {
   ClosedError,
   ConfigError,
   FormatError,
+  LeaseLostError,
   NotFoundError,
   RecordError,
   RefusedError,

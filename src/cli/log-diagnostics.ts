@@ -110,6 +110,10 @@ export function describeDiagnostic(news: Diagnostic): [level: Level, message: st
         'warn',
         `the checkpoint of ${news.client} on ${news.stream} waits ${ms(news.delayMs)} for attempt ${news.attempt + 1}: ${news.errorCode}`,
       ]
+    case 'lease-write-failed':
+      return ['warn', `${news.leaseCount} leases of ${news.client} on ${news.stream} are not renewed: ${news.reason}`]
+    case 'lease-lost':
+      return ['warn', `${news.stream}: ${news.reason}`]
     case 'message-dropped':
       return ['warn', `${news.recordCount} records of ${news.stream} did not go to tritond: ${news.detail}`]
     case 'durable-resent':
