@@ -2,3 +2,4 @@
 export type { FaultAction, FaultRule } from './faults.ts'
 export { type LocalEngine, type LocalEngineOptions, startLocalEngine } from './local-engine.ts'
 export type { RateLimits } from './throttling/rate-limits.ts'
+export type { CertificateFiles } from './tls/open-certificate.ts'

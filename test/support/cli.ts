@@ -81,7 +81,7 @@ export class CliPlace implements Disposable {
   }
 }
 
-export class RunningCli {
+export class RunningCli implements AsyncDisposable {
   readonly child: ChildProcess
   stdout = ''
   stderr = ''
@@ -113,6 +113,12 @@ export class RunningCli {
   async ended(): Promise<CliResult> {
     await this.#closed
     return { exitCode: this.child.exitCode, stdout: this.stdout, stderr: this.stderr }
+  }
+
+  /** However a test ends, the program does not outlive it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill('SIGKILL')
+    await this.#closed
   }
 
   #tell(): void {
