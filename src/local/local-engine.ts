@@ -5,10 +5,13 @@ import { report } from '../diagnostics.ts'
 import { ConfigError } from '../errors.ts'
 import { type Disk, systemDisk } from '../journal/disk.ts'
 import { ApiError } from './api-error.ts'
+import { consoleAnswerer, isForConsole } from './console/answer-console.ts'
+import { TestControls } from './console/test-controls.ts'
 import type { EngineCore } from './engine-core.ts'
 import { type FaultRule, Faults } from './faults.ts'
 import { openJournalStreamLog } from './journal-stream-log.ts'
 import { createMemoryStreamLog } from './memory-stream-log.ts'
+import { MovableClock } from './movable-clock.ts'
 import { createStream } from './operations/create-stream.ts'
 import { operations } from './operations/operations.ts'
 import { PageTokens } from './page-tokens.ts'
@@ -26,7 +29,7 @@ import { Subscriptions, type SubscriptionTimes } from './subscriptions/subscript
 import { type RateLimits, resolveRateLimits } from './throttling/rate-limits.ts'
 import { Throttles } from './throttling/throttles.ts'
 import { type Certificate, type CertificateFiles, openCertificate } from './tls/open-certificate.ts'
-import { requestAnswerer, type ServedOperation } from './wire/answer-request.ts'
+import { type ApiRequest, requestAnswerer, type ServedOperation } from './wire/answer-request.ts'
 import { listenOnOnePort, type OnePortServer } from './wire/one-port-server.ts'
 
 export interface LocalEngineOptions {
@@ -76,7 +79,12 @@ export interface LocalEngineOptions {
    * with the data, or with PEM files of your own. Plain HTTP goes on working. @default false
    */
   tls?: boolean | CertificateFiles
-  /** @default systemClock */
+  /**
+   * Takes orders of tests over HTTP, from this machine only: `POST /_triton/faults` replaces the fault rules,
+   * `POST /_triton/clock` moves time ahead. Never with data that somebody needs. @default false
+   */
+  testControls?: boolean
+  /** A `MovableClock` lets a test in this process move time ahead. @default systemClock */
   clock?: Clock
   /** Holds the records, not the state; tests pass one that is full. @default systemDisk */
   disk?: Disk
@@ -115,6 +123,7 @@ const defaults = {
   faults: [],
   faultSeed: 1,
   tls: false,
+  testControls: false,
   clock: systemClock,
   disk: systemDisk,
 } satisfies Required<LocalEngineOptions>
@@ -132,7 +141,9 @@ export async function startLocalEngine(options: LocalEngineOptions = {}): Promis
   }
 }
 
-async function startWith(store: StateStore, settings: Required<LocalEngineOptions>): Promise<LocalEngine> {
+async function startWith(store: StateStore, given: Required<LocalEngineOptions>): Promise<LocalEngine> {
+  const movable = given.testControls ? movableClock(given.clock) : undefined
+  const settings = { ...given, clock: movable ?? given.clock }
   const { clock, dataDir, host, port } = settings
   const streams = new Streams(store, dataDir === 'memory' ? memoryPlace : diskPlace(settings), clock)
   const closing = new AbortController()
@@ -141,7 +152,9 @@ async function startWith(store: StateStore, settings: Required<LocalEngineOption
     core.faults.set(settings.faults, settings.faultSeed)
     createStreams(core, settings.streams)
     const certificate = settings.tls === false ? undefined : openCertificate(settings.tls, dataDir)
-    const answer = requestAnswerer(core, servedOperations(settings))
+    const answerApi = requestAnswerer(core, servedOperations(settings))
+    const answerConsole = consoleAnswerer(core, { host, controls: movable && new TestControls(core, movable) })
+    const answer = (request: ApiRequest) => (isForConsole(request.url) ? answerConsole : answerApi)(request)
     const server = await listenOnOnePort({ host, port, answer, certificate })
     const endpoint = endpointOf(server, certificate)
     report({ type: 'engine-listening', endpoint, dataDir })
@@ -170,6 +183,10 @@ async function startWith(store: StateStore, settings: Required<LocalEngineOption
     await streams.close()
     throw error
   }
+}
+
+function movableClock(clock: Clock): MovableClock {
+  return clock instanceof MovableClock ? clock : new MovableClock(clock)
 }
 
 function coreOf(

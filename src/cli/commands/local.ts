@@ -28,6 +28,7 @@ interface LocalFlags {
   tls?: true
   tlsCert?: string
   tlsKey?: string
+  testControls?: true
   verbose: number
 }
 
@@ -61,6 +62,7 @@ export function define(command: Command): void {
       .option('--tls', 'speak TLS too, on the same port, with a certificate for localhost that is kept with the data')
       .option('--tls-cert <file>', 'speak TLS with a certificate of your own, in PEM')
       .option('--tls-key <file>', 'its private key, in PEM')
+      .option('--test-controls', 'take orders of tests from this machine: POST /_triton/faults and /_triton/clock')
       .option('--faults <json>', 'list of rules for how the engine misbehaves, for tests', faultRules)
       .option('--fault-seed <number>', 'decides where a fault rule leaves it to chance', wholeNumber(0))
       .option('--limits <aws|json>', 'throttle as AWS does; JSON names rates that differ from its own', rateLimits)

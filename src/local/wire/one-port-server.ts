@@ -228,8 +228,8 @@ function serve(request: AnyRequest, response: AnyResponse, answer: OnePortOption
   request.on('end', () => {
     if (length > maxBodyBytes) return
     const body = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, length)
-    const { method = '', url = '', headers } = request
-    void answer({ method, url, headers, body })
+    const { method = '', url = '', headers, socket: connection } = request
+    void answer({ method, url, headers, body, connection })
       .then((given) => deliver(response, given, life))
       .catch(() => cut(response))
   })
