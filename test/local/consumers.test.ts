@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, test } from 'node:test'
 import type { LocalEngineOptions } from '../../src/local/index.ts'
 import { startTestEngine } from '../support/engine.ts'
 import { ManualClock } from '../support/manual-clock.ts'
-import { ask, call, jsonWire, timeIn, wires } from './wire-client.ts'
+import { overEachWire } from './over-each-wire.ts'
+import { ask, call, jsonWire, timeIn } from './wire-client.ts'
 
 /** Section 10 of the specification, the first half: consumers as they are registered, listed and deregistered. */
 const startMs = Date.UTC(2026, 0, 1)
@@ -33,7 +33,7 @@ const errorOf = ({ status, body }: { status: number; body: { __type: string; mes
   body.message,
 ]
 
-describe('10 consumers', () => {
+overEachWire('10 consumers', (test, wire) => {
   test('are CREATING for a while, then ACTIVE, DELETING for a while, then gone', async () => {
     const { clock, register, statusOf, countOf, endpoint, close } = await startEngine({
       updateStreamMs: 500,
@@ -64,21 +64,20 @@ describe('10 consumers', () => {
     await close()
   })
 
-  for (const wire of wires)
-    test(`are described by ARN and by name over ${wire.name}`, async () => {
-      const { endpoint, close } = await startEngine()
-      const named = { ...ofStream, ConsumerName: 'app' }
-      const { Consumer } = await ask(endpoint, 'RegisterStreamConsumer', { ...named, Tags: { team: 'a' } }, wire)
-      assert.equal(timeIn(Consumer.ConsumerCreationTimestamp, wire), startMs)
-      const expected = { ...Consumer, ConsumerStatus: 'ACTIVE', StreamARN: arn }
-      for (const reference of [named, { ConsumerARN: Consumer.ConsumerARN }, { ...Consumer, ...named }]) {
-        const { ConsumerDescription } = await ask(endpoint, 'DescribeStreamConsumer', reference, wire)
-        assert.deepEqual(ConsumerDescription, expected)
-      }
-      const { Consumers, NextToken } = await ask(endpoint, 'ListStreamConsumers', ofStream, wire)
-      assert.deepEqual([Consumers, NextToken], [[{ ...Consumer, ConsumerStatus: 'ACTIVE' }], undefined])
-      await close()
-    })
+  test(`are described by ARN and by name`, async () => {
+    const { endpoint, close } = await startEngine()
+    const named = { ...ofStream, ConsumerName: 'app' }
+    const { Consumer } = await ask(endpoint, 'RegisterStreamConsumer', { ...named, Tags: { team: 'a' } }, wire)
+    assert.equal(timeIn(Consumer.ConsumerCreationTimestamp, wire), startMs)
+    const expected = { ...Consumer, ConsumerStatus: 'ACTIVE', StreamARN: arn }
+    for (const reference of [named, { ConsumerARN: Consumer.ConsumerARN }, { ...Consumer, ...named }]) {
+      const { ConsumerDescription } = await ask(endpoint, 'DescribeStreamConsumer', reference, wire)
+      assert.deepEqual(ConsumerDescription, expected)
+    }
+    const { Consumers, NextToken } = await ask(endpoint, 'ListStreamConsumers', ofStream, wire)
+    assert.deepEqual([Consumers, NextToken], [[{ ...Consumer, ConsumerStatus: 'ACTIVE' }], undefined])
+    await close()
+  })
 
   test('are listed by name in pages, with tokens that live for 300 s and fit one stream', async () => {
     const { clock, engine, endpoint, register, close } = await startEngine({ updateStreamMs: 0 })

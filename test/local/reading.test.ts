@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import { describe, test } from 'node:test'
 import { formatSequenceNumber, parseSequenceNumber } from '../../src/kinesis/sequence-number.ts'
 import type { LocalEngine } from '../../src/local/index.ts'
 import { startTestEngine } from '../support/engine.ts'
 import { ManualClock } from '../support/manual-clock.ts'
+import { overEachWire } from './over-each-wire.ts'
 import { ask, call, cborWire, dataIn, jsonWire, timeIn, type Wire } from './wire-client.ts'
 
 /** Sections 7 and 8 of the specification: iterators, GetRecords, the end of a closed shard, retention. */
@@ -32,7 +32,7 @@ async function texts(engine: LocalEngine, ShardIterator: string, wire: Wire = js
 
 const under = 'in stream s under account 000000000000'
 
-describe('7.1 GetShardIterator', () => {
+overEachWire('7.1 GetShardIterator', (test) => {
   test('finds every place in a shard', async () => {
     const { clock, put, readFrom, close } = await startEngine()
     const numbers = [await put('a')]
@@ -173,7 +173,7 @@ describe('7.1 GetShardIterator', () => {
   })
 })
 
-describe('7.2 an iterator', () => {
+overEachWire('7.2 an iterator', (test) => {
   test('looks like one of Kinesis, and every answer holds another', async () => {
     for (const name of ['s', 'n'.repeat(51), 'n'.repeat(128)]) {
       await using engine = await startTestEngine({ streams: [{ name, shardCount: 1 }] })
@@ -232,7 +232,7 @@ describe('7.2 an iterator', () => {
   })
 })
 
-describe('7.3 GetRecords', () => {
+overEachWire('7.3 GetRecords', (test) => {
   test('gives records as they were put, in JSON and CBOR', async () => {
     const { clock, engine, iterator, close } = await startEngine()
     await clock.advance(123)
@@ -302,7 +302,7 @@ describe('7.3 GetRecords', () => {
   })
 })
 
-describe('7.3 the end of a closed shard', () => {
+overEachWire('7.3 the end of a closed shard', (test) => {
   test('comes with its children, on an empty page without an iterator', async () => {
     const { engine, put, iterator, close } = await startEngine()
     await put('a')
@@ -368,7 +368,7 @@ describe('7.3 the end of a closed shard', () => {
   })
 })
 
-describe('8 retention', () => {
+overEachWire('8 retention', (test) => {
   const hourMs = 3_600_000
 
   test('hides what is older than a day, whatever asks for it', async () => {

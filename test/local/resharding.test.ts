@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { evenHashKeyRanges } from '../../src/kinesis/hash-key.ts'
 import { parseSequenceNumber } from '../../src/kinesis/sequence-number.ts'
@@ -8,6 +7,7 @@ import { openShards, type StreamState } from '../../src/local/state/stream-state
 import { startTestEngine } from '../support/engine.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { runs, seed } from '../support/soak.ts'
+import { overEachWire } from './over-each-wire.ts'
 import { ask, call, type ShardBody } from './wire-client.ts'
 
 /** Section 6 of the specification: SplitShard, MergeShards, UpdateShardCount, ListShards. */
@@ -28,7 +28,7 @@ async function startEngine(shardCount: number, options = {}) {
 const id = (index: number) => `shardId-${String(index).padStart(12, '0')}`
 const parts = (number: string | undefined) => parseSequenceNumber(number ?? '')
 
-describe('6 SplitShard', () => {
+overEachWire('6 SplitShard', (test) => {
   test('closes the shard and opens two that begin a second later', async () => {
     const { clock, list, split, close } = await startEngine(2)
     await clock.advance(10_400)
@@ -113,7 +113,7 @@ describe('6 SplitShard', () => {
   })
 })
 
-describe('6 MergeShards', () => {
+overEachWire('6 MergeShards', (test) => {
   test('closes two shards at one time and opens one with both as its parents', async () => {
     const { list, merge, split, close } = await startEngine(2)
     await split(0, 1000n)
@@ -150,7 +150,7 @@ describe('6 MergeShards', () => {
   })
 })
 
-describe('6 UpdateShardCount', () => {
+overEachWire('6 UpdateShardCount', (test) => {
   const table = [
     [1, 2, 3, '1 2', '1<0 2<0'],
     [2, 4, 6, '2 3 4 5', '2<0 3<0 4<1 5<1'],
@@ -251,7 +251,7 @@ describe('6 UpdateShardCount', () => {
   })
 })
 
-describe('6 ListShards', () => {
+overEachWire('6 ListShards', (test) => {
   test('pages with a token, which alone says what is listed', async () => {
     const { clock, engine, close } = await startEngine(5)
     const list = (input: object) => call(engine.endpoint, 'ListShards', input)
