@@ -191,6 +191,11 @@ export function timeIn(value: number, wire = currentWire()): number {
   return wire.format === 'json' ? value * 1000 : value
 }
 
+/** A time of epoch milliseconds as answers give it. */
+export function timeSent(epochMs: number, wire = currentWire()): number {
+  return wire.format === 'json' ? epochMs / 1000 : epochMs
+}
+
 /** Data in an answer. */
 export function dataIn(value: string | Buffer): Buffer {
   return typeof value === 'string' ? Buffer.from(value, 'base64') : value

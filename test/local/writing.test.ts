@@ -87,7 +87,7 @@ overEachWire('4 sequence numbers', (test) => {
       ShardIteratorType: 'TRIM_HORIZON',
     })
     const { Records } = await ask(engine.endpoint, 'GetRecords', { ShardIterator })
-    const arrivals = Records.map((record) => Math.round(timeIn(record.ApproximateArrivalTimestamp, jsonWire)) - startMs)
+    const arrivals = Records.map((record) => Math.round(timeIn(record.ApproximateArrivalTimestamp)) - startMs)
     assert.deepEqual(arrivals, [0, 60_000, 60_000, 60_000])
   })
 
