@@ -260,6 +260,11 @@ export type Diagnostic =
       errorCode: string
       file: string
     }
+  | {
+      /** systemd's `systemd-notify` could not tell it how the daemon is. Told once. */
+      type: 'service-manager-unreachable'
+      reason: string
+    }
 
 export type DiagnosticType = Diagnostic['type']
 

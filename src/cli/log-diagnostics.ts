@@ -180,6 +180,8 @@ export function describeDiagnostic(news: Diagnostic): [level: Level, message: st
         'error',
         `${news.recordCount} records for ${news.stream} were refused (${news.errorCode}), and kept in ${news.file}`,
       ]
+    case 'service-manager-unreachable':
+      return ['warn', `systemd can't be told how this daemon is: ${news.reason}`]
     default:
       return ['info', undescribed(news)]
   }

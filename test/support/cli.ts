@@ -12,6 +12,10 @@ const root = resolve(import.meta.dirname, '../..')
 export const programWords = isBuildFresh()
   ? [join(root, 'bin/triton.js')]
   : ['--import', 'tsx', join(root, 'src/cli/main.ts')]
+/** The same of the daemon. */
+export const tritondWords = isBuildFresh()
+  ? [join(root, 'bin/tritond.js')]
+  : ['--import', 'tsx', join(root, 'src/cli/tritond-main.ts')]
 const many = join(import.meta.dirname, 'cli-many.ts')
 
 export interface CliResult {
