@@ -128,24 +128,6 @@ export type Diagnostic =
       attempt: number
       delayMs: number
     }
-  // leases and workers
-  | {
-      /** The lease database did not take a write; renewals are tried again until the leases end. */
-      type: 'lease-write-failed'
-      client: string
-      stream: string
-      leaseCount: number
-      reason: string
-    }
-  | {
-      /** A lease was taken by somebody else, or could not be renewed in time. */
-      type: 'lease-lost'
-      client: string
-      stream: string
-      name: string
-      owner: string
-      reason: string
-    }
   // client of tritond
   | {
       /** `put` of a non-blocking stream did not hand records on. At most once a second and reason. */
@@ -260,10 +242,60 @@ export type Diagnostic =
       errorCode: string
       file: string
     }
+  // archive
   | {
-      /** systemd's `systemd-notify` could not tell it how the daemon is. Told once. */
-      type: 'service-manager-unreachable'
+      /** The process that stored for this client gives no sign of life any more, and this one goes on for it. */
+      type: 'lease-taken-over'
+      client: string
+      stream: string
+      /** Host, process number, and what tells it from others of that number. */
+      from: string
+    }
+  | {
+      /** An object was completed: its records are stored, and the checkpoint follows. */
+      type: 'object-stored'
+      stream: string
+      client: string
+      key: string
+      recordCount: number
+      objectBytes: number
+      /** Records that are no msgpack map; they lie in a side object. */
+      undecodableCount: number
+      /** From the last record on: sealing, the rest of the upload, the completion. */
+      durationMs: number
+    }
+  | {
+      /** A request to the store failed in a way that passes; it is tried again after `delayMs`. */
+      type: 'store-retry'
+      address: string
+      /** After "can't": `store part 3 of 20261125/orders-store-1795640000.tri`. */
+      what: string
+      errorCode: string
+      attempt: number
+      delayMs: number
+    }
+  | {
+      /** A chunk of more than 65,536 plain bytes, which the format forbids and py-triton can write. */
+      type: 'chunk-oversized'
+      file: string
+      offset: number
+      plainBytes: number
+    }
+  | {
+      /** While salvaging: bytes of a file that could not be read. */
+      type: 'archive-damaged'
+      file: string
+      offset: number
+      /** Where reading went on. */
+      until: number
+      /** Records of this file that came before. */
+      recordNumber: number
       reason: string
+    }
+  | {
+      /** A day within those asked for has no archive of the stream. */ type: 'archive-day-empty'
+      stream: string
+      day: string
     }
 
 export type DiagnosticType = Diagnostic['type']

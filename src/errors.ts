@@ -44,14 +44,6 @@ export class TritonCheckpointError extends TritonError {
   }
 }
 
-/**
- * What was leased belongs to somebody else now, or could not be renewed in time: whoever had it must stop, and nothing
- * of it is written any more.
- */
-export class LeaseLostError extends TritonError {
-  readonly code = 'TRITON_LEASE_LOST'
-}
-
 /** The stream, shard or position asked for does not exist. */
 export class NotFoundError extends TritonError {
   readonly code = 'TRITON_NOT_FOUND'
@@ -89,6 +81,11 @@ export class ClosedError extends TritonError {
 /** A file or directory on disk can't be used: locked by another process, damaged, full. */
 export class StorageError extends TritonError {
   readonly code: string = 'TRITON_STORAGE'
+}
+
+/** Somebody else has the right to do this, or took it over meanwhile. */
+export class LeaseError extends TritonError {
+  readonly code = 'TRITON_LEASE'
 }
 
 /** States what cannot be. A failure here is a bug in Triton, never the caller's. */

@@ -1,5 +1,10 @@
 // The library's table of contents: what is not listed here may change from version to version.
 
+export { type ArchivedRecord, ArchiveIterator } from './archive/archive-iterator.ts'
+export type { ArchiveStore, ByteRange, ObjectUpload, StoredObject } from './archive/archive-store.ts'
+export { type OpenStoreOptions, openStore } from './archive/open-store.ts'
+export type { Day } from './archive/read-archives.ts'
+export { type StreamFromStoreOptions, streamFromStore } from './archive/stream-from-store.ts'
 export type { Checkpoint, CheckpointRow, CheckpointStore } from './checkpoint/checkpoint-store.ts'
 export { MemoryCheckpointStore } from './checkpoint/memory-checkpoint-store.ts'
 export { type OpenCheckpointStoreOptions, openCheckpointStore } from './checkpoint/open-checkpoint-store.ts'
@@ -32,7 +37,7 @@ export {
   ClosedError,
   ConfigError,
   FormatError,
-  LeaseLostError,
+  LeaseError,
   NotFoundError,
   RecordError,
   RefusedError,
@@ -62,6 +67,7 @@ export { type Random, seededRandom, systemRandom } from './random.ts'
 export { MsgpackExt } from './record/msgpack-ext.ts'
 export { MsgpackMap } from './record/msgpack-map.ts'
 export { type RecordCodec, type RecordCodecOptions, recordCodec } from './record/record-codec.ts'
+export type { RecordPlace } from './record/tri-positions.ts'
 export { initCheckpointTable } from './stream/init-checkpoint-table.ts'
 export {
   getStream,

@@ -110,10 +110,6 @@ export function describeDiagnostic(news: Diagnostic): [level: Level, message: st
         'warn',
         `the checkpoint of ${news.client} on ${news.stream} waits ${ms(news.delayMs)} for attempt ${news.attempt + 1}: ${news.errorCode}`,
       ]
-    case 'lease-write-failed':
-      return ['warn', `${news.leaseCount} leases of ${news.client} on ${news.stream} are not renewed: ${news.reason}`]
-    case 'lease-lost':
-      return ['warn', `${news.stream}: ${news.reason}`]
     case 'message-dropped':
       return ['warn', `${news.recordCount} records of ${news.stream} did not go to tritond: ${news.detail}`]
     case 'durable-resent':
@@ -180,8 +176,31 @@ export function describeDiagnostic(news: Diagnostic): [level: Level, message: st
         'error',
         `${news.recordCount} records for ${news.stream} were refused (${news.errorCode}), and kept in ${news.file}`,
       ]
-    case 'service-manager-unreachable':
-      return ['warn', `systemd can't be told how this daemon is: ${news.reason}`]
+    case 'lease-taken-over':
+      return ['warn', `takes over storing ${news.stream} as ${news.client} from ${news.from}, which is gone`]
+    case 'object-stored':
+      return [
+        'info',
+        `stored ${news.key}: ${news.recordCount} records, ${news.objectBytes} bytes, completed in ${ms(news.durationMs)}` +
+          (news.undecodableCount > 0 ? `; ${news.undecodableCount} records are no msgpack map and lie aside` : ''),
+      ]
+    case 'store-retry':
+      return [
+        news.attempt >= 3 ? 'warn' : 'info',
+        `${news.address}: to ${news.what} waits ${ms(news.delayMs)} for attempt ${news.attempt + 1}: ${news.errorCode}`,
+      ]
+    case 'chunk-oversized':
+      return [
+        'warn',
+        `${news.file}: the chunk at byte ${news.offset} holds ${news.plainBytes} bytes, more than the format allows`,
+      ]
+    case 'archive-damaged':
+      return [
+        'warn',
+        `${news.file}: lost bytes ${news.offset} to ${news.until}, behind ${news.recordNumber} records: ${news.reason}`,
+      ]
+    case 'archive-day-empty':
+      return ['warn', `there is no archive of ${news.stream} of ${news.day}`]
     default:
       return ['info', undescribed(news)]
   }

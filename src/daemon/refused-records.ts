@@ -4,7 +4,7 @@ import type { Clock } from '../clock.ts'
 import { report } from '../diagnostics.ts'
 import { storageError } from '../journal/disk.ts'
 import type { PutFailed } from '../producer/producer.ts'
-import { plainTriFile } from '../record/tri-chunks.ts'
+import { triFile } from '../record/tri-chunks.ts'
 import { directoryNameOf } from './spool-names.ts'
 
 /**
@@ -45,7 +45,7 @@ export class RefusedRecords {
     try {
       await mkdir(this.#dir, { recursive: true, mode: 0o700 })
       // A record counts as kept when the index names it: the bodies are there before.
-      await writeFile(file, plainTriFile(Buffer.concat(failed.map(({ record }) => record.data))), { flush: true })
+      await writeFile(file, triFile(Buffer.concat(failed.map(({ record }) => record.data))), { flush: true })
       await appendFile(join(this.#dir, 'index.jsonl'), lines.join(''), { flush: true })
     } catch (cause) {
       throw storageError('keep refused records in', file, cause)

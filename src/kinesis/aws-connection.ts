@@ -48,10 +48,10 @@ export function isLoopback(hostname: string): boolean {
   return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'))
 }
 
-// The SDK writes into what it is given: everybody gets a copy.
-const localCredentials = { accessKeyId: 'local', secretAccessKey: 'local' }
+/** The SDK writes into what it is given: everybody gets a copy. */
+export const localCredentials = { accessKeyId: 'local', secretAccessKey: 'local' }
 
-const defaultRegion = 'us-east-1'
+export const defaultRegion = 'us-east-1'
 
 /**
  * The host that the SDK would call, and whether it knows a region. The rules for both (option, two environment variables,
@@ -82,7 +82,10 @@ async function askSdk(connection: AwsConnection): Promise<{ hostname: string | u
  * Whether the environment or the profile says anything about credentials. A machine's role is not asked for: that takes
  * seconds where there is none.
  */
-async function hasConfiguredCredentials(profile: string | undefined, environment: NodeJS.ProcessEnv): Promise<boolean> {
+export async function hasConfiguredCredentials(
+  profile: string | undefined,
+  environment: NodeJS.ProcessEnv,
+): Promise<boolean> {
   if (credentialVariables.some((name) => environment[name])) return true
   const name = profile ?? environment['AWS_PROFILE'] ?? 'default'
   const home = environment['HOME'] ?? environment['USERPROFILE'] ?? homedir()

@@ -5,7 +5,6 @@ import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { startLocalEngine } from '../../src/local/index.ts'
 import { startTestEngine } from '../support/engine.ts'
-import { overEachWire } from './over-each-wire.ts'
 import { ask, call, cborWire, jsonWire, type Wire, wires } from './wire-client.ts'
 
 /** Section 3.2 of the specification: tags of streams and of what else has an ARN. */
@@ -68,7 +67,7 @@ for (const wire of wires)
     })
   })
 
-overEachWire('3.2 tags', (test) => {
+describe('3.2 tags', () => {
   const invalid =
     'InvalidArgumentException: Some tags contain invalid characters. Valid characters: Unicode letters, digits, white space, _ . / = + - % @.'
   const illegal = (what: string) =>

@@ -1,8 +1,7 @@
 import { limitExceeded, resourceInUse } from '../api-error.ts'
 import { type ConsumerState, consumerStatus, consumersAt } from '../consumers/consumer-state.ts'
 import { describeConsumer } from '../consumers/describe-consumer.ts'
-import { consumerName, required, streamArn, streamId, tags } from '../shapes/members.ts'
-import { addTags } from './change-tags.ts'
+import { consumerName, required, streamArn, streamId } from '../shapes/members.ts'
 import { arnOf, findStream } from './find-stream.ts'
 import { operation } from './operation.ts'
 
@@ -17,7 +16,14 @@ export const registerStreamConsumer = operation({
       StreamARN: required(streamArn),
       ConsumerName: required(consumerName),
       StreamId: streamId,
-      Tags: tags,
+      Tags: {
+        type: 'Map',
+        minLength: 1,
+        maxLength: 200,
+        keyLengths: [1, 128],
+        valueLengths: [0, 256],
+        legacy: { maxLength: 10 },
+      },
     },
   },
   run(core, input) {
@@ -27,7 +33,7 @@ export const registerStreamConsumer = operation({
     if (!stream.isServing)
       throw resourceInUse(`Stream ${streamName} under account ${account} not ACTIVE, instead in state ${status}`)
     const nowMs = core.clock.now()
-    const { ConsumerName: name } = input
+    const { ConsumerName: name, Tags: tags } = input
     const present = consumersAt(stream.state, nowMs)
     const arn = arnOf(core, streamName)
     if (present.some((consumer) => consumer.name === name))
@@ -36,13 +42,12 @@ export const registerStreamConsumer = operation({
       throw limitExceeded(`No more than ${mostConsumers} consumers may be registered with stream ${arn}.`)
     if (present.filter((consumer) => consumerStatus(consumer, nowMs) === 'CREATING').length >= mostCreating)
       throw limitExceeded(`No more than ${mostCreating} consumers may be in state CREATING under stream ${arn}.`)
-    const given = input.Tags && addTags(core, streamName, undefined, input.Tags)
     const consumer: ConsumerState = {
       name,
       createdSeconds: Math.max(Math.floor(nowMs / 1000), createdSeconds),
       phase: 'CREATING',
       dueMs: nowMs + core.updateStreamMs,
-      ...(given && { tags: given }),
+      ...(tags && { tags: Object.fromEntries(tags) }),
     }
     core.streams.change(stream, { ...stream.state, consumers: [...present, consumer] })
     return { Consumer: describeConsumer(core, streamName, consumer) }
