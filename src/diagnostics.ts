@@ -128,6 +128,24 @@ export type Diagnostic =
       attempt: number
       delayMs: number
     }
+  // leases and workers
+  | {
+      /** The lease database did not take a write; renewals are tried again until the leases end. */
+      type: 'lease-write-failed'
+      client: string
+      stream: string
+      leaseCount: number
+      reason: string
+    }
+  | {
+      /** A lease was taken by somebody else, or could not be renewed in time. */
+      type: 'lease-lost'
+      client: string
+      stream: string
+      name: string
+      owner: string
+      reason: string
+    }
   // client of tritond
   | {
       /** `put` of a non-blocking stream did not hand records on. At most once a second and reason. */
@@ -241,6 +259,11 @@ export type Diagnostic =
       recordCount: number
       errorCode: string
       file: string
+    }
+  | {
+      /** systemd's `systemd-notify` could not tell it how the daemon is. Told once. */
+      type: 'service-manager-unreachable'
+      reason: string
     }
   // archive
   | {

@@ -44,6 +44,14 @@ export class TritonCheckpointError extends TritonError {
   }
 }
 
+/**
+ * What was leased belongs to somebody else now, or could not be renewed in time: whoever had it must stop, and nothing
+ * of it is written any more.
+ */
+export class LeaseLostError extends TritonError {
+  readonly code = 'TRITON_LEASE_LOST'
+}
+
 /** The stream, shard or position asked for does not exist. */
 export class NotFoundError extends TritonError {
   readonly code = 'TRITON_NOT_FOUND'

@@ -38,6 +38,7 @@ export {
   ConfigError,
   FormatError,
   LeaseError,
+  LeaseLostError,
   NotFoundError,
   RecordError,
   RefusedError,

@@ -26,7 +26,7 @@ describe('the package', () => {
     for (const file of [...doors, ...Object.values(manifest.bin), 'LICENSE', 'README.md', 'CHANGELOG.md'])
       assert.ok(packed.has(file.replace(/^\.\//, '')), `${file} is not in the package`)
     for (const file of packed)
-      assert.match(file, /^(bin|dist|docs)\/|^(LICENSE|README\.md|CHANGELOG\.md|package\.json)$/)
+      assert.match(file, /^(bin|dist|docs|packaging)\/|^(LICENSE|README\.md|CHANGELOG\.md|package\.json)$/)
     assert.deepEqual(
       [...packed].filter((file) => /\.test\.|\.ts$/.test(file) && !file.endsWith('.d.ts')),
       [],

@@ -1,11 +1,14 @@
 import { TritonCheckpointError } from '../errors.ts'
 import { databaseAddress } from './checkpoint-settings.ts'
 import type { CheckpointStore } from './checkpoint-store.ts'
+import type { LeaseStore } from './lease-store.ts'
 import { MemoryCheckpointStore } from './memory-checkpoint-store.ts'
+import { MemoryLeaseStore } from './memory-lease-store.ts'
 import { addressForms, parsePostgresAddress } from './postgres-address.ts'
 import { PostgresDatabase } from './postgres-database.ts'
 import { SqlCheckpointStore } from './sql-checkpoint-store.ts'
 import type { SqlDatabase, SqlDatabaseOptions } from './sql-database.ts'
+import { SqlLeaseStore } from './sql-lease-store.ts'
 import { SqliteDatabase } from './sqlite-database.ts'
 
 export interface OpenCheckpointStoreOptions extends SqlDatabaseOptions {
@@ -22,13 +25,19 @@ export function openCheckpointStore(address: string, options: OpenCheckpointStor
   return new SqlCheckpointStore(openDatabase(address, options), options)
 }
 
+/** The lease store at this address, with its checkpoints, as `openCheckpointStore` takes it. */
+export function openLeaseStore(address: string, options: OpenCheckpointStoreOptions = {}): LeaseStore {
+  if (address === 'memory:' || address === 'sqlite://:memory:') return new MemoryLeaseStore(options)
+  return new SqlLeaseStore(openDatabase(address, options), options)
+}
+
 /**
- * Creates the checkpoint tables where they are missing, in the database named or in `TRITON_DB`'s; safe to repeat, and
+ * Creates the tables of checkpoints and leases where they are missing, in the database named or in `TRITON_DB`'s; safe to repeat, and
  * to run in many processes at once.
  */
 export async function initCheckpointTable(address?: string, options: OpenCheckpointStoreOptions = {}): Promise<void> {
   const found = databaseAddress(options.environment ?? process.env, address)
-  await using store = openCheckpointStore(found, options)
+  await using store = openLeaseStore(found, options)
   await store.init()
 }
 

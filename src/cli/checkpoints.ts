@@ -1,15 +1,24 @@
 import { checkpointSettings } from '../checkpoint/checkpoint-settings.ts'
 import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts'
-import { openCheckpointStore } from '../checkpoint/open-checkpoint-store.ts'
+import type { LeaseStore } from '../checkpoint/lease-store.ts'
+import { openCheckpointStore, openLeaseStore } from '../checkpoint/open-checkpoint-store.ts'
 import type { CheckpointTarget } from '../consumer/read-settings.ts'
 import { TritonCheckpointError } from '../errors.ts'
 import type { CheckpointFlags } from './flags.ts'
 import { logDiagnostics } from './log-diagnostics.ts'
 
 /** Runs `act` on the checkpoint database that the flags or TRITON_DB name, and closes it afterwards. */
-export async function withCheckpoints<T>(
+export function withCheckpoints<T>(
   flags: CheckpointFlags & { verbose: number },
   act: (store: CheckpointStore) => Promise<T>,
+): Promise<T> {
+  return withLeases(flags, (store) => act(store.checkpoints))
+}
+
+/** The same database, with its leases. */
+export async function withLeases<T>(
+  flags: CheckpointFlags & { verbose: number },
+  act: (store: LeaseStore) => Promise<T>,
 ): Promise<T> {
   const address = flags.checkpointDb || process.env['TRITON_DB']
   if (!address) {
@@ -19,7 +28,7 @@ export async function withCheckpoints<T>(
   }
   const stopLog = logDiagnostics(flags.verbose)
   try {
-    await using store = openCheckpointStore(address, { retryMs: patienceMs })
+    await using store = openLeaseStore(address, { retryMs: patienceMs })
     return await act(store)
   } finally {
     stopLog()

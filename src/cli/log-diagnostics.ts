@@ -110,6 +110,10 @@ export function describeDiagnostic(news: Diagnostic): [level: Level, message: st
         'warn',
         `the checkpoint of ${news.client} on ${news.stream} waits ${ms(news.delayMs)} for attempt ${news.attempt + 1}: ${news.errorCode}`,
       ]
+    case 'lease-write-failed':
+      return ['warn', `${news.leaseCount} leases of ${news.client} on ${news.stream} are not renewed: ${news.reason}`]
+    case 'lease-lost':
+      return ['warn', `${news.stream}: ${news.reason}`]
     case 'message-dropped':
       return ['warn', `${news.recordCount} records of ${news.stream} did not go to tritond: ${news.detail}`]
     case 'durable-resent':
@@ -176,6 +180,8 @@ export function describeDiagnostic(news: Diagnostic): [level: Level, message: st
         'error',
         `${news.recordCount} records for ${news.stream} were refused (${news.errorCode}), and kept in ${news.file}`,
       ]
+    case 'service-manager-unreachable':
+      return ['warn', `systemd can't be told how this daemon is: ${news.reason}`]
     case 'lease-taken-over':
       return ['warn', `takes over storing ${news.stream} as ${news.client} from ${news.from}, which is gone`]
     case 'object-stored':

@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { systemClock } from '../clock.ts'
 import { defaultConfigPath } from '../config.ts'
+import { ServiceManager } from '../daemon/service-manager.ts'
 import { Spool } from '../daemon/spool.ts'
 import { startTritond, type Tritond, type TritondOptions } from '../daemon/tritond.ts'
 import { defaultHost, defaultPort } from '../daemon/tritond-options.ts'
@@ -27,6 +28,8 @@ interface TritondFlags {
   spoolMax?: number
   sync?: 'interval' | 'always'
   durablePort?: number
+  metrics?: { host?: string; port: number }
+  statsd?: { host: string; port: number }
   check?: boolean
   drainMs: number
 }
@@ -57,6 +60,16 @@ function buildProgram(): Command {
     .option('--spool-max <bytes>', 'room that the spool may take (default: 10GiB)', byteSize)
     .addOption(new Option('--sync <when>', 'when a record in the spool counts as kept').choices(['interval', 'always']))
     .option('--durable-port <port>', 'port of putDurable; default: the one after --port', port)
+    .option(
+      '--metrics <port>',
+      'answer /metrics, /healthz and /readyz there; [HOST:]PORT, else at --host',
+      metricsPlace,
+    )
+    .option(
+      '--statsd <host:port>',
+      "send the old daemon's counters there; default STATSD_HOST, STATSD_PORT",
+      hostAndPort,
+    )
     .option('--check', 'tell what waits in the spool, and end')
     .option('--drain-ms <ms>', 'how long waiting records are sent after SIGTERM', wholeNumber(0), 25_000)
     .option('--skip-kinesis', "write records to stdout instead, in the old daemon's format")
@@ -93,10 +106,13 @@ async function serve(flags: TritondFlags): Promise<number> {
   const output = openOutput(flags)
   try {
     const daemon = await startTritond(optionsOf(flags, output))
+    using manager = ServiceManager.of({ environment: process.env, clock: systemClock })
     process.on('SIGHUP', () => daemon.reloadConfig())
-    const ended = endedBySignal(daemon, flags.drainMs)
+    const ended = endedBySignal(daemon, flags.drainMs, manager)
     // Whoever reads this may send a signal at once.
     tell(`tritond: listening at ${daemon.endpoint}`)
+    if (daemon.metricsEndpoint !== undefined) tell(`tritond: metrics at ${daemon.metricsEndpoint}/metrics`)
+    await manager?.ready(`listening at ${daemon.endpoint}`)
     return await ended
   } finally {
     if (output !== undefined && output !== process.stdout.fd) closeSync(output)
@@ -105,9 +121,12 @@ async function serve(flags: TritondFlags): Promise<number> {
 }
 
 /** Exit code 0 when nothing is lost. */
-async function endedBySignal(daemon: Tritond, drainMs: number): Promise<number> {
+async function endedBySignal(daemon: Tritond, drainMs: number, manager: ServiceManager | undefined): Promise<number> {
   const { lostCount } = await new Promise<{ lostCount: number }>((resolve, reject) => {
-    const stop = () => void daemon.stop(drainMs).then(resolve, reject)
+    const stop = () => {
+      void manager?.stopping()
+      daemon.stop(drainMs).then(resolve, reject)
+    }
     process.on('SIGTERM', stop)
     process.on('SIGINT', stop)
   })
@@ -117,7 +136,8 @@ async function endedBySignal(daemon: Tritond, drainMs: number): Promise<number> 
 }
 
 function optionsOf(flags: TritondFlags, outputDescriptor: number | undefined): TritondOptions {
-  const { config, host, port, durablePort, flushMs, memoryMax, recordTtl, spool, spoolMax, sync } = flags
+  const { config, host, port, durablePort, flushMs, memoryMax, recordTtl, spool, spoolMax, sync, metrics, statsd } =
+    flags
   return {
     ...(config !== undefined && { config }),
     ...(host !== undefined && { host }),
@@ -129,6 +149,8 @@ function optionsOf(flags: TritondFlags, outputDescriptor: number | undefined): T
     ...(spool !== undefined && { spoolDir: resolve(spool) }),
     ...(spoolMax !== undefined && { spoolMaxBytes: spoolMax }),
     ...(sync !== undefined && { sync }),
+    ...(metrics !== undefined && { metrics }),
+    ...(statsd !== undefined && { statsd: { ...prefixOf(process.env), ...statsd } }),
     ...(outputDescriptor !== undefined && { outputDescriptor }),
   }
 }
@@ -152,6 +174,25 @@ function modernSpelling(word: string): string {
 function port(text: string): number {
   if (/^\d{1,5}$/.test(text) && Number(text) < 65_536) return Number(text)
   throw new InvalidArgumentError('It must be a port number, 0 to 65535.')
+}
+
+/** `9100`; `0.0.0.0:9100` or `[::]:9100` to be reached from elsewhere. */
+function metricsPlace(text: string): { host?: string; port: number } {
+  if (/^\d+$/.test(text)) return { port: port(text) }
+  return hostAndPort(text)
+}
+
+function hostAndPort(text: string): { host: string; port: number } {
+  const [, bracketed, plain, portText] = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text) ?? []
+  const host = bracketed ?? plain
+  if (host === undefined || portText === undefined)
+    throw new InvalidArgumentError('It must be a host and a port, such as 127.0.0.1:8125.')
+  return { host, port: port(portText) }
+}
+
+/** A flag says where statsd is; what stands before every name is the environment's in either case. */
+function prefixOf({ STATSD_PREFIX: prefix }: NodeJS.ProcessEnv): { prefix?: string } {
+  return prefix ? { prefix } : {}
 }
 
 function versionOfPackage(): string {

@@ -3,6 +3,7 @@ import { assert } from '../errors.ts'
 import type { PutEntry } from '../kinesis/kinesis-api.ts'
 import { maxBatchRecords } from '../kinesis/limits.ts'
 import { Fifo } from '../producer/fifo.ts'
+import { BodyCopies } from './body-copies.ts'
 import { bytesOf, type Chunk, type OnKept, type RecordQueue } from './record-queue.ts'
 
 export interface MemoryQueueOptions {
@@ -19,6 +20,7 @@ export class MemoryQueue implements RecordQueue {
   #openTimer: Timer | undefined
   /** Full, or waited long enough. */
   readonly #due = new Fifo<Chunk>()
+  readonly #copies = new BodyCopies()
   /** Of all that wait, handed out or not; the oldest first. */
   readonly #unsettled = new Set<Chunk>()
   #recordCount = 0
@@ -51,7 +53,7 @@ export class MemoryQueue implements RecordQueue {
     const bytes = bytesOf(entry)
     if (this.#open !== undefined && this.#open.bytes + bytes > chunkBytes) this.#finishOpen()
     const chunk = this.#open ?? this.#begin()
-    chunk.entries.push(entry)
+    chunk.entries.push({ data: this.#copies.copy(entry.data), partitionKey: entry.partitionKey })
     chunk.bytes += bytes
     this.#recordCount++
     this.#bytes += bytes

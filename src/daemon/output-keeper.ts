@@ -1,9 +1,11 @@
 import { write } from 'node:fs'
 import type { Clock, Timer } from '../clock.ts'
 import { StorageError } from '../errors.ts'
+import { BodyCopies } from './body-copies.ts'
 import type { Message } from './message-frames.ts'
 import { rawText } from './raw-text.ts'
 import type { RecordKeeper } from './record-keeper.ts'
+import type { StreamFacts } from './stream-facts.ts'
 
 export interface OutputKeeperOptions {
   descriptor: number
@@ -20,7 +22,8 @@ export interface OutputKeeperOptions {
  */
 export class OutputKeeper implements RecordKeeper {
   readonly #options: OutputKeeperOptions
-  #groups = new Map<string, Buffer[]>()
+  readonly #copies = new BodyCopies()
+  #groups = new Map<string, Uint8Array[]>()
   #waitingCount = 0
   #waitingBytes = 0
   #timer: Timer | undefined
@@ -39,7 +42,13 @@ export class OutputKeeper implements RecordKeeper {
     return this.#waitingCount + this.#unwrittenCount
   }
 
-  take({ streamName, body }: Message): Promise<void> | undefined {
+  streams(): StreamFacts[] {
+    return []
+  }
+
+  take(message: Message): Promise<void> | undefined {
+    const { streamName } = message
+    const body = this.#copies.copy(message.body)
     const group = this.#groups.get(streamName)
     if (group === undefined) this.#groups.set(streamName, [body])
     else group.push(body)

@@ -39,10 +39,9 @@ async function* readSegment(cursor: SegmentCursor, segment: number): AsyncGenera
         if (await cursor.load()) continue
         return
       }
-      if (!(await cursor.loadFrame())) continue
+      const parts = (await cursor.parts()) ?? (await goodParts(cursor))
+      if (parts === undefined) continue
       const { head } = cursor
-      const { recordCount } = peekSpoolHead(head)
-      const parts = Array.from({ length: recordCount }, (_, index) => cursor.heldPart(index))
       const place = { segment, offset: cursor.offset }
       const next = { segment, offset: cursor.nextOffset }
       const damagedCount = parts.filter((part) => part === undefined).length
@@ -51,4 +50,11 @@ async function* readSegment(cursor: SegmentCursor, segment: number): AsyncGenera
   } finally {
     cursor.close()
   }
+}
+
+/** Of a frame with a damaged part, the parts that are as they were written. */
+async function goodParts(cursor: SegmentCursor): Promise<(Buffer | undefined)[] | undefined> {
+  if (!(await cursor.loadFrame())) return undefined
+  const { recordCount } = peekSpoolHead(cursor.head)
+  return Array.from({ length: recordCount }, (_, index) => cursor.heldPart(index))
 }

@@ -2,6 +2,7 @@ import type { Config } from '../config.ts'
 import type { DurableRefusalReason } from './durable-protocol.ts'
 import type { Message } from './message-frames.ts'
 import type { OnKept } from './record-queue.ts'
+import type { StreamFacts } from './stream-facts.ts'
 
 /** Where accepted records go: to Kinesis by way of memory or a spool, or to a file. */
 export interface RecordKeeper {
@@ -13,6 +14,8 @@ export interface RecordKeeper {
    */
   take(message: Message): Promise<void> | undefined
   readonly waitingCount: number
+  /** How each stream fares; none where all names are taken. */
+  streams(): StreamFacts[]
   /**
    * Brings everything that waits to where it belongs. When `signal` fires it ends as it is; answers how many records are
    * lost then.

@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../clock.ts'
 import { report } from '../diagnostics.ts'
-import type { KeyRefusal, MessageRefusal } from './message-frames.ts'
+import { keyRefusals, messageRefusals } from './message-frames.ts'
 
 /**
  * Tells of messages that were skipped: the first of a kind at once, with what it was, and those that follow as one number
@@ -63,7 +63,16 @@ export class SkipCounter implements Disposable {
 }
 
 /** Why a message did not become a record of a stream. */
-export type SkipReason = MessageRefusal | KeyRefusal | 'unknown-stream' | 'record-too-large' | 'share-full'
+export type SkipReason = (typeof skipReasons)[number]
+
+/** All there are, for counters that start at zero. */
+export const skipReasons = [
+  ...messageRefusals,
+  ...keyRefusals,
+  'unknown-stream',
+  'record-too-large',
+  'share-full',
+] as const
 
 interface Skipped {
   reason: SkipReason

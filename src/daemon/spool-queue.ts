@@ -6,6 +6,7 @@ import { Journal, type JournalOptions } from '../journal/journal.ts'
 import type { RecentBytes } from '../journal/recent-bytes.ts'
 import type { PutEntry } from '../kinesis/kinesis-api.ts'
 import { maxBatchRecords } from '../kinesis/limits.ts'
+import { BodyCopies } from './body-copies.ts'
 import { Outstanding } from './outstanding.ts'
 import { type ReadSpoolFrame, readSpool } from './read-spool.ts'
 import { bytesOf, type Chunk, type OnKept, type RecordQueue } from './record-queue.ts'
@@ -57,6 +58,7 @@ export class SpoolQueue implements RecordQueue {
   readonly #cursor: SpoolCursor
   readonly #outstanding: Outstanding
   #journal: Journal
+  readonly #copies = new BodyCopies()
   #draft: Draft | undefined
   #isDraftPlanned = false
   #appending = 0
@@ -131,7 +133,7 @@ export class SpoolQueue implements RecordQueue {
     const bytes = bytesOf(entry)
     if (this.#draft !== undefined && this.#draft.bytes + bytes > chunkBytes) this.#appendDraft()
     this.#draft ??= { receivedAtMs: this.#options.clock.now(), entries: [], bytes: 0, onKept: [] }
-    this.#draft.entries.push(entry)
+    this.#draft.entries.push({ data: this.#copies.copy(entry.data), partitionKey: entry.partitionKey })
     this.#draft.bytes += bytes
     this.#stagedBytes += bytes
     if (onKept !== undefined) this.#draft.onKept.push(onKept)

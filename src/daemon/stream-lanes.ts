@@ -10,6 +10,7 @@ import { type Message, refusalOfKey } from './message-frames.ts'
 import type { DurableKeeper, Refusal } from './record-keeper.ts'
 import { bytesOf, type OnKept, type RecordQueue } from './record-queue.ts'
 import type { SkipCounter, SkipReason } from './skip-counter.ts'
+import type { StreamFacts } from './stream-facts.ts'
 import { StreamSender } from './stream-sender.ts'
 
 export interface StreamLanesOptions {
@@ -37,6 +38,8 @@ interface Lane {
   queue: RecordQueue
   producer: Producer
   sender: StreamSender
+  /** Since it was opened. */
+  acceptedCount: number
 }
 
 type IntakeRefusal = Refusal & { skip: SkipReason; isKnown: boolean }
@@ -68,6 +71,19 @@ export class StreamLanes implements DurableKeeper {
 
   get waitingCount(): number {
     return this.#everyLane().reduce((sum, { queue }) => sum + queue.recordCount, 0)
+  }
+
+  streams(): StreamFacts[] {
+    const nowMs = this.#options.clock.monotonic()
+    return [...this.#lanes.values()].map(({ definition, queue, acceptedCount }) => ({
+      streamName: definition.streamName,
+      realName: definition.name,
+      acceptedCount,
+      recordCount: queue.recordCount,
+      bytes: queue.bytes,
+      oldestAgeMs: queue.oldestMs === undefined ? 0 : Math.max(0, nowMs - queue.oldestMs),
+      isBlocked: queue.isBlocked,
+    }))
   }
 
   take({ streamName, partitionKey, body }: Message): Promise<void> | undefined {
@@ -193,9 +209,11 @@ export class StreamLanes implements DurableKeeper {
     else this.#drop(present)
   }
 
-  #add({ queue }: Lane, entry: PutEntry, onKept?: OnKept): void {
+  #add(lane: Lane, entry: PutEntry, onKept?: OnKept): void {
+    const { queue } = lane
     const before = queue.bytes
     queue.add(entry, onKept)
+    lane.acceptedCount++
     this.#heldBytes += queue.bytes - before
   }
 
@@ -241,7 +259,7 @@ export class StreamLanes implements DurableKeeper {
       ...(onRefused !== undefined && { onRefused: (failed) => onRefused(streamName, failed) }),
       onSettled: this.#onRoom,
     })
-    return { definition, queue, producer, sender }
+    return { definition, queue, producer, sender, acceptedCount: 0 }
   }
 
   /** Ends by the definition it came under: memory is sent, a spool waits until its stream is defined again. */

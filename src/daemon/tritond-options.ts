@@ -2,6 +2,7 @@ import { type Clock, systemClock } from '../clock.ts'
 import { ConfigError } from '../errors.ts'
 import type { KinesisApi } from '../kinesis/kinesis-api.ts'
 import { type Random, systemRandom } from '../random.ts'
+import type { StatsdPlace } from './statsd-reporter.ts'
 
 export interface TritondOptions {
   /** Path of triton.yaml, which need not exist yet. @default TRITON_CONFIG, else /etc/triton.yaml */
@@ -26,6 +27,10 @@ export interface TritondOptions {
   durablePort?: number
   /** Records go to this file descriptor, in the old daemon's format, and none to Kinesis. */
   outputDescriptor?: number
+  /** Where `/metrics`, `/healthz` and `/readyz` are answered; absent: nowhere. Port 0 takes a free one. */
+  metrics?: { host?: string; port: number }
+  /** Where the old daemon's counters go by UDP; absent: nowhere. @default STATSD_HOST, STATSD_PORT (8125), STATSD_PREFIX */
+  statsd?: StatsdPlace
   /** How often the file of streams is looked at for a change, in milliseconds. @default 1000 */
   configPollMs?: number
   /** Kinesis for a stream, which its maker closes. @default the AWS SDK's, at the definition's region and endpoint */
@@ -37,7 +42,9 @@ export interface TritondOptions {
 }
 
 export type ResolvedTritondOptions = TritondOptions &
-  Required<Omit<TritondOptions, 'config' | 'spoolDir' | 'outputDescriptor' | 'durablePort' | 'api'>>
+  Required<
+    Omit<TritondOptions, 'config' | 'spoolDir' | 'outputDescriptor' | 'durablePort' | 'metrics' | 'statsd' | 'api'>
+  >
 
 export const defaultHost = '127.0.0.1'
 export const defaultPort = 3515
@@ -64,7 +71,8 @@ export function resolveTritondOptions(options: TritondOptions, environment: Node
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
   const resolved: ResolvedTritondOptions = {
     host: environment['TRITON_ZMQ_HOST'] || defaultHost,
-    port: portFrom(environment['TRITON_ZMQ_PORT']),
+    port: portFrom('TRITON_ZMQ_PORT', environment['TRITON_ZMQ_PORT'], defaultPort),
+    ...statsdFrom(environment),
     ...defaults,
     ...given,
   }
@@ -73,15 +81,23 @@ export function resolveTritondOptions(options: TritondOptions, environment: Node
   check('memoryMaxBytes', resolved.memoryMaxBytes, leastMemoryBytes, Number.MAX_SAFE_INTEGER)
   check('spoolMaxBytes', resolved.spoolMaxBytes, leastSpoolBytes, Number.MAX_SAFE_INTEGER)
   if (resolved.durablePort !== undefined) check('durablePort', resolved.durablePort, 0, 65_535)
+  if (resolved.metrics !== undefined) check('metrics.port', resolved.metrics.port, 0, 65_535)
+  if (resolved.statsd !== undefined) check('statsd.port', resolved.statsd.port, 1, 65_535)
   check('recordTtlMs', resolved.recordTtlMs, 1, 2 ** 31 - 1)
   check('configPollMs', resolved.configPollMs, 1, 2 ** 31 - 1)
   return resolved
 }
 
-function portFrom(text: string | undefined): number {
-  if (!text) return defaultPort
+/** As the old daemon had it, except that without STATSD_HOST nothing is told. */
+function statsdFrom(environment: NodeJS.ProcessEnv): { statsd?: StatsdPlace } {
+  const { STATSD_HOST: host, STATSD_PORT: port, STATSD_PREFIX: prefix } = environment
+  return host ? { statsd: { host, port: portFrom('STATSD_PORT', port, 8125), ...(prefix && { prefix }) } } : {}
+}
+
+function portFrom(name: string, text: string | undefined, otherwise: number): number {
+  if (!text) return otherwise
   if (/^\d{1,5}$/.test(text) && Number(text) < 65_536) return Number(text)
-  throw new ConfigError(`TRITON_ZMQ_PORT must be a port number, 0 to 65535; it is ${JSON.stringify(text)}`)
+  throw new ConfigError(`${name} must be a port number, 0 to 65535; it is ${JSON.stringify(text)}`)
 }
 
 function check(name: string, value: number, least: number, most: number): void {

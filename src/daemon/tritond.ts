@@ -1,6 +1,7 @@
 import { type Clock, sleep } from '../clock.ts'
 import { report } from '../diagnostics.ts'
 import { ConfigWatch } from './config-watch.ts'
+import { DaemonReporting } from './daemon-reporting.ts'
 import { DurableSocket } from './durable-socket.ts'
 import { decodeMessage } from './message-frames.ts'
 import { MessageSocket } from './message-socket.ts'
@@ -26,8 +27,10 @@ export async function startTritond(options: TritondOptions = {}): Promise<Triton
   const skips = new SkipCounter(resolved.clock)
   const opened = await openKeeper(resolved, skips)
   const { keeper } = opened
+  let reporting: DaemonReporting | undefined
   let watch: ConfigWatch | undefined
   try {
+    reporting = await DaemonReporting.open(resolved, opened)
     watch = await watchConfig(resolved, opened)
     const socket = await MessageSocket.open(resolved.host, resolved.port, (frames) => {
       const message = decodeMessage(frames)
@@ -37,10 +40,11 @@ export async function startTritond(options: TritondOptions = {}): Promise<Triton
     })
     const durable = await openDurable(resolved, opened, socket)
     report({ type: 'daemon-listening', endpoint: socket.endpoint, mode: opened.mode })
-    return new Tritond({ socket, durable, keeper, skips, watch, clock: resolved.clock })
+    return new Tritond({ socket, durable, keeper, skips, watch, reporting, clock: resolved.clock })
   } catch (error) {
     watch?.[Symbol.dispose]()
     await keeper.finish(AbortSignal.abort())
+    await reporting?.close()
     throw error
   }
 }
@@ -51,6 +55,7 @@ interface TritondParts {
   keeper: RecordKeeper
   skips: SkipCounter
   watch: ConfigWatch | undefined
+  reporting: DaemonReporting
   clock: Clock
 }
 
@@ -63,6 +68,8 @@ export class Tritond implements AsyncDisposable {
   readonly endpoint: string
   /** Where `putDurable` goes; absent where records are only written out. */
   readonly durableEndpoint: string | undefined
+  /** Where `/metrics`, `/healthz` and `/readyz` are, when they were asked for. */
+  readonly metricsEndpoint: string | undefined
   readonly #parts: TritondParts
   readonly #hurry = new AbortController()
   #stopped: Promise<TritondEnd> | undefined
@@ -71,6 +78,7 @@ export class Tritond implements AsyncDisposable {
     this.#parts = parts
     this.endpoint = parts.socket.endpoint
     this.durableEndpoint = parts.durable?.endpoint
+    this.metricsEndpoint = parts.reporting.metricsEndpoint
   }
 
   /** Records that were received and have no outcome yet. */
@@ -97,7 +105,7 @@ export class Tritond implements AsyncDisposable {
   }
 
   async #stop(drainMs: number): Promise<TritondEnd> {
-    const { socket, durable, keeper, skips, watch, clock } = this.#parts
+    const { socket, durable, keeper, skips, watch, reporting, clock } = this.#parts
     watch?.[Symbol.dispose]()
     durable?.stopReading()
     report({ type: 'daemon-stopping', recordCount: keeper.waitingCount })
@@ -110,6 +118,7 @@ export class Tritond implements AsyncDisposable {
     await durable?.close()
     finished.abort()
     skips[Symbol.dispose]()
+    await reporting.close()
     return { lostCount }
   }
 }

@@ -5,10 +5,13 @@ import { report } from '../diagnostics.ts'
 import { ConfigError } from '../errors.ts'
 import { type Disk, systemDisk } from '../journal/disk.ts'
 import { ApiError } from './api-error.ts'
+import { consoleAnswerer, isForConsole } from './console/answer-console.ts'
+import { TestControls } from './console/test-controls.ts'
 import type { EngineCore } from './engine-core.ts'
 import { type FaultRule, Faults } from './faults.ts'
 import { openJournalStreamLog } from './journal-stream-log.ts'
 import { createMemoryStreamLog } from './memory-stream-log.ts'
+import { MovableClock } from './movable-clock.ts'
 import { createStream } from './operations/create-stream.ts'
 import { operations } from './operations/operations.ts'
 import { PageTokens } from './page-tokens.ts'
@@ -25,7 +28,8 @@ import { type RecordPlace, Streams } from './state/streams.ts'
 import { Subscriptions, type SubscriptionTimes } from './subscriptions/subscriptions.ts'
 import { type RateLimits, resolveRateLimits } from './throttling/rate-limits.ts'
 import { Throttles } from './throttling/throttles.ts'
-import { requestAnswerer, type ServedOperation } from './wire/answer-request.ts'
+import { type Certificate, type CertificateFiles, openCertificate } from './tls/open-certificate.ts'
+import { type ApiRequest, requestAnswerer, type ServedOperation } from './wire/answer-request.ts'
 import { listenOnOnePort, type OnePortServer } from './wire/one-port-server.ts'
 
 export interface LocalEngineOptions {
@@ -70,16 +74,28 @@ export interface LocalEngineOptions {
   faults?: readonly FaultRule[]
   /** Decides where fault rules leave it to chance. @default 1 */
   faultSeed?: number
-  /** @default systemClock */
+  /**
+   * Speaks TLS too, on the same port: `true` with a certificate for localhost that is made at the first start and kept
+   * with the data, or with PEM files of your own. Plain HTTP goes on working. @default false
+   */
+  tls?: boolean | CertificateFiles
+  /**
+   * Takes orders of tests over HTTP, from this machine only: `POST /_triton/faults` replaces the fault rules,
+   * `POST /_triton/clock` moves time ahead. Never with data that somebody needs. @default false
+   */
+  testControls?: boolean
+  /** A `MovableClock` lets a test in this process move time ahead. @default systemClock */
   clock?: Clock
   /** Holds the records, not the state; tests pass one that is full. @default systemDisk */
   disk?: Disk
 }
 
 export interface LocalEngine {
-  /** `http://host:port`, for `endpoint` and `AWS_ENDPOINT_URL_KINESIS`. */
+  /** `http://host:port`, with `tls` `https://host:port`, for `endpoint` and `AWS_ENDPOINT_URL_KINESIS`. */
   readonly endpoint: string
   readonly port: number
+  /** What clients must trust when TLS is spoken, in PEM, and the file that holds it when there is one. */
+  readonly certificate?: { readonly pem: string; readonly file?: string }
   /** Replaces all fault rules; an empty list ends the misbehaviour. The seed is 1 unless given. */
   setFaults(rules: readonly FaultRule[], seed?: number): void
   /** Ends the engine: requests finish, idle connections end at once, files are given back. May be called twice. */
@@ -106,6 +122,8 @@ const defaults = {
   streams: [],
   faults: [],
   faultSeed: 1,
+  tls: false,
+  testControls: false,
   clock: systemClock,
   disk: systemDisk,
 } satisfies Required<LocalEngineOptions>
@@ -123,7 +141,9 @@ export async function startLocalEngine(options: LocalEngineOptions = {}): Promis
   }
 }
 
-async function startWith(store: StateStore, settings: Required<LocalEngineOptions>): Promise<LocalEngine> {
+async function startWith(store: StateStore, given: Required<LocalEngineOptions>): Promise<LocalEngine> {
+  const movable = given.testControls ? movableClock(given.clock) : undefined
+  const settings = { ...given, clock: movable ?? given.clock }
   const { clock, dataDir, host, port } = settings
   const streams = new Streams(store, dataDir === 'memory' ? memoryPlace : diskPlace(settings), clock)
   const closing = new AbortController()
@@ -131,8 +151,12 @@ async function startWith(store: StateStore, settings: Required<LocalEngineOption
     const core = coreOf(settings, store, streams, closing.signal)
     core.faults.set(settings.faults, settings.faultSeed)
     createStreams(core, settings.streams)
-    const server = await listenOnOnePort({ host, port, answer: requestAnswerer(core, servedOperations(settings)) })
-    const endpoint = endpointOf(server)
+    const certificate = settings.tls === false ? undefined : openCertificate(settings.tls, dataDir)
+    const answerApi = requestAnswerer(core, servedOperations(settings))
+    const answerConsole = consoleAnswerer(core, { host, controls: movable && new TestControls(core, movable) })
+    const answer = (request: ApiRequest) => (isForConsole(request.url) ? answerConsole : answerApi)(request)
+    const server = await listenOnOnePort({ host, port, answer, certificate })
+    const endpoint = endpointOf(server, certificate)
     report({ type: 'engine-listening', endpoint, dataDir })
     let closed: Promise<void> | undefined
     const close = () => {
@@ -147,11 +171,22 @@ async function startWith(store: StateStore, settings: Required<LocalEngineOption
       return closed
     }
     const setFaults = (rules: readonly FaultRule[], seed = 1) => core.faults.set(rules, seed)
-    return { endpoint, port: server.port, setFaults, close, [Symbol.asyncDispose]: close }
+    return {
+      endpoint,
+      port: server.port,
+      ...(certificate !== undefined && { certificate: trusted(certificate) }),
+      setFaults,
+      close,
+      [Symbol.asyncDispose]: close,
+    }
   } catch (error) {
     await streams.close()
     throw error
   }
+}
+
+function movableClock(clock: Clock): MovableClock {
+  return clock instanceof MovableClock ? clock : new MovableClock(clock)
 }
 
 function coreOf(
@@ -201,9 +236,15 @@ function servedOperations({ legacyLimits }: Required<LocalEngineOptions>): Map<s
 }
 
 /** An engine that listens on all addresses is reached on the loopback one. */
-function endpointOf({ host, port }: OnePortServer): string {
+function endpointOf({ host, port }: OnePortServer, certificate: Certificate | undefined): string {
   const reached = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
-  return `http://${reached.includes(':') ? `[${reached}]` : reached}:${port}`
+  const scheme = certificate === undefined ? 'http' : 'https'
+  return `${scheme}://${reached.includes(':') ? `[${reached}]` : reached}:${port}`
+}
+
+/** Of the pair, what others may see. */
+function trusted({ certificate, file }: Certificate): NonNullable<LocalEngine['certificate']> {
+  return { pem: certificate, ...(file !== undefined && { file }) }
 }
 
 function createStreams(core: EngineCore, wanted: Required<LocalEngineOptions>['streams']): void {

@@ -37,4 +37,43 @@ describe('triton local', () => {
     second.engine.child.kill('SIGTERM')
     assert.equal((await second.engine.ended()).exitCode, 0)
   })
+
+  test('says what to set for the AWS CLI, SDKs, KCL, KPL and Terraform, all in one screen, over TLS too', async () => {
+    using place = new CliPlace('tour:\n  name: tour\n  partition_key: msg\n')
+    const data = `${place.directory}/data`
+    await using engine = place.start(['local', '--port', '0', '--tls', '--data', data, '--region', 'eu-west-1'])
+    await engine.until(({ stdout }) => stdout.endsWith('\n'))
+    const endpoint = engine.stdout.trim()
+    const { port } = new URL(endpoint)
+    assert.match(endpoint, /^https:\/\/127\.0\.0\.1:\d+$/)
+    const file = `${data}/tls/certificate.pem`
+    for (const line of [
+      `export AWS_ENDPOINT_URL_KINESIS=${endpoint}`,
+      'export AWS_REGION=eu-west-1',
+      'export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local',
+      `export AWS_CA_BUNDLE=${file} NODE_EXTRA_CA_CERTS=${file}`,
+      `endpointOverride(URI.create("${endpoint}"))`,
+      `setKinesisEndpoint("127.0.0.1").setKinesisPort(${port}).setVerifyCertificate(false)`,
+      `endpoints { kinesis = "${endpoint}" }`,
+    ])
+      assert.ok(engine.stderr.includes(line), `${line}\nis not in\n${engine.stderr}`)
+    assert.ok(engine.stderr.split('\n').length <= 30, 'one screen')
+    const env = { AWS_ENDPOINT_URL_KINESIS: endpoint, AWS_REGION: 'eu-west-1', NODE_EXTRA_CA_CERTS: file }
+    const listed = await place.run(['stream', 'list'], { env })
+    assert.deepEqual([listed.exitCode, listed.stdout], [0, ''], listed.stderr)
+    engine.child.kill('SIGTERM')
+    assert.equal((await engine.ended()).exitCode, 0)
+  })
+
+  test('wants certificate and key together', async () => {
+    using place = new CliPlace()
+    const [alone, missing] = await place.runMany([
+      ['local', '--port', '0', '--tls-cert', 'own.pem'],
+      ['local', '--port', '0', '--tls-cert', `${place.directory}/own.pem`, '--tls-key', `${place.directory}/own.key`],
+    ])
+    assert.deepEqual([alone?.exitCode, alone?.stdout], [2, ''])
+    assert.match(alone?.stderr ?? '', /--tls-cert and --tls-key belong together/)
+    assert.equal(missing?.exitCode, 1)
+    assert.match(missing?.stderr ?? '', /^triton: cannot use TLS: the certificate cannot be read: ENOENT/)
+  })
 })

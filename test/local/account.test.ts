@@ -2,10 +2,11 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, test } from 'node:test'
+import { test } from 'node:test'
 import type { LocalEngine } from '../../src/local/index.ts'
 import { startTestEngine } from '../support/engine.ts'
 import { ManualClock } from '../support/manual-clock.ts'
+import { overEachWire } from './over-each-wire.ts'
 import { ask, call, jsonWire, timeIn, type Wire, wires } from './wire-client.ts'
 
 /** Section 3.2 of the specification: limits and settings of the account, policies, channels. */
@@ -18,59 +19,57 @@ async function errorOf(engine: LocalEngine, operation: string, input: object, wi
   return status === 200 ? 'fine' : `${body.__type}: ${body.message}`
 }
 
-describe('3.2 DescribeLimits', () => {
-  for (const wire of wires)
-    test(`counts shards and on-demand streams, over ${wire.name}`, async () => {
-      await using engine = await startTestEngine({ streams, shardLimit: 20 })
-      const onDemand = { StreamName: 'd', StreamModeDetails: { StreamMode: 'ON_DEMAND' } }
-      await ask(engine.endpoint, 'CreateStream', onDemand, wire)
-      assert.deepEqual(await ask(engine.endpoint, 'DescribeLimits', {}, wire), {
-        ShardLimit: 20,
-        OpenShardCount: 7,
-        OnDemandStreamCount: 1,
-        OnDemandStreamCountLimit: 50,
-        ChannelCount: 0,
-        ChannelCountLimit: 0,
-      })
+overEachWire('3.2 DescribeLimits', (test, wire) => {
+  test(`counts shards and on-demand streams`, async () => {
+    await using engine = await startTestEngine({ streams, shardLimit: 20 })
+    const onDemand = { StreamName: 'd', StreamModeDetails: { StreamMode: 'ON_DEMAND' } }
+    await ask(engine.endpoint, 'CreateStream', onDemand, wire)
+    assert.deepEqual(await ask(engine.endpoint, 'DescribeLimits', {}, wire), {
+      ShardLimit: 20,
+      OpenShardCount: 7,
+      OnDemandStreamCount: 1,
+      OnDemandStreamCountLimit: 50,
+      ChannelCount: 0,
+      ChannelCountLimit: 0,
     })
+  })
 })
 
-describe('3.2 DescribeAccountSettings and UpdateAccountSettings', () => {
+overEachWire('3.2 DescribeAccountSettings and UpdateAccountSettings', (test, wire) => {
   const commitment = (Status: string) => ({ MinimumThroughputBillingCommitment: { Status } })
   const disabled = { MinimumThroughputBillingCommitment: { Status: 'DISABLED' } }
 
-  for (const wire of wires)
-    test(`keep a commitment for a day at least, over ${wire.name}`, async () => {
-      const clock = new ManualClock()
-      await using engine = await startTestEngine({ clock })
-      const startMs = clock.now()
-      const seen = async (answer: ReturnType<typeof ask>) => {
-        const now = (await answer).MinimumThroughputBillingCommitment
-        assert.deepEqual(
-          (await ask(engine.endpoint, 'DescribeAccountSettings', {}, wire)).MinimumThroughputBillingCommitment,
-          now,
-        )
-        const hours = (value: number | undefined) =>
-          value === undefined ? undefined : (timeIn(value, wire) - startMs) / hourMs
-        return [now.Status, hours(now.StartedAt), hours(now.EarliestAllowedEndAt), hours(now.EndedAt)]
-      }
-      const set = (status: string) => seen(ask(engine.endpoint, 'UpdateAccountSettings', commitment(status), wire))
-      const get = () => seen(ask(engine.endpoint, 'DescribeAccountSettings', {}, wire))
-      assert.deepEqual(await get(), ['DISABLED', undefined, undefined, undefined])
-      assert.deepEqual(await set('DISABLED'), ['DISABLED', undefined, undefined, undefined])
-      assert.deepEqual(await set('ENABLED'), ['ENABLED', 0, 24, undefined])
-      await clock.advance(hourMs)
-      assert.deepEqual(await set('ENABLED'), ['ENABLED', 0, 24, undefined])
-      assert.deepEqual(await set('DISABLED'), ['ENABLED_UNTIL_EARLIEST_ALLOWED_END', 0, 24, undefined])
-      assert.deepEqual(await set('ENABLED'), ['ENABLED', 0, 24, undefined])
-      await set('DISABLED')
-      await clock.advance(23 * hourMs)
-      assert.deepEqual(await get(), ['DISABLED', 0, undefined, 24])
-      await clock.advance(hourMs)
-      assert.deepEqual(await set('ENABLED'), ['ENABLED', 25, 49, undefined])
-      await clock.advance(30 * hourMs)
-      assert.deepEqual(await set('DISABLED'), ['DISABLED', 25, undefined, 55])
-    })
+  test(`keep a commitment for a day at least`, async () => {
+    const clock = new ManualClock()
+    await using engine = await startTestEngine({ clock })
+    const startMs = clock.now()
+    const seen = async (answer: ReturnType<typeof ask>) => {
+      const now = (await answer).MinimumThroughputBillingCommitment
+      assert.deepEqual(
+        (await ask(engine.endpoint, 'DescribeAccountSettings', {}, wire)).MinimumThroughputBillingCommitment,
+        now,
+      )
+      const hours = (value: number | undefined) =>
+        value === undefined ? undefined : (timeIn(value, wire) - startMs) / hourMs
+      return [now.Status, hours(now.StartedAt), hours(now.EarliestAllowedEndAt), hours(now.EndedAt)]
+    }
+    const set = (status: string) => seen(ask(engine.endpoint, 'UpdateAccountSettings', commitment(status), wire))
+    const get = () => seen(ask(engine.endpoint, 'DescribeAccountSettings', {}, wire))
+    assert.deepEqual(await get(), ['DISABLED', undefined, undefined, undefined])
+    assert.deepEqual(await set('DISABLED'), ['DISABLED', undefined, undefined, undefined])
+    assert.deepEqual(await set('ENABLED'), ['ENABLED', 0, 24, undefined])
+    await clock.advance(hourMs)
+    assert.deepEqual(await set('ENABLED'), ['ENABLED', 0, 24, undefined])
+    assert.deepEqual(await set('DISABLED'), ['ENABLED_UNTIL_EARLIEST_ALLOWED_END', 0, 24, undefined])
+    assert.deepEqual(await set('ENABLED'), ['ENABLED', 0, 24, undefined])
+    await set('DISABLED')
+    await clock.advance(23 * hourMs)
+    assert.deepEqual(await get(), ['DISABLED', 0, undefined, 24])
+    await clock.advance(hourMs)
+    assert.deepEqual(await set('ENABLED'), ['ENABLED', 25, 49, undefined])
+    await clock.advance(30 * hourMs)
+    assert.deepEqual(await set('DISABLED'), ['DISABLED', 25, undefined, 55])
+  })
 
   test('know two states to ask for', async () => {
     await using engine = await startTestEngine()
@@ -101,23 +100,22 @@ describe('3.2 DescribeAccountSettings and UpdateAccountSettings', () => {
   })
 })
 
-describe('3.2 resource policies', () => {
+overEachWire('3.2 resource policies', (test, wire) => {
   const none = (arn: string) =>
     `ResourceNotFoundException: No resource policy found for resource ${arn} under account 000000000000.`
 
-  for (const wire of wires)
-    test(`are put, replaced, got and deleted, over ${wire.name}`, async () => {
-      await using engine = await startTestEngine({ streams })
-      const get = () => errorOf(engine, 'GetResourcePolicy', { ResourceARN }, wire)
-      assert.equal(await get(), none(ResourceARN))
-      assert.equal(await errorOf(engine, 'DeleteResourcePolicy', { ResourceARN }, wire), none(ResourceARN))
-      for (const Policy of ['{"Version":"2012-10-17"}', 'any text, Größe 7']) {
-        await ask(engine.endpoint, 'PutResourcePolicy', { ResourceARN, Policy }, wire)
-        assert.deepEqual(await ask(engine.endpoint, 'GetResourcePolicy', { ResourceARN }, wire), { Policy })
-      }
-      await ask(engine.endpoint, 'DeleteResourcePolicy', { ResourceARN }, wire)
-      assert.equal(await get(), none(ResourceARN))
-    })
+  test(`are put, replaced, got and deleted`, async () => {
+    await using engine = await startTestEngine({ streams })
+    const get = () => errorOf(engine, 'GetResourcePolicy', { ResourceARN }, wire)
+    assert.equal(await get(), none(ResourceARN))
+    assert.equal(await errorOf(engine, 'DeleteResourcePolicy', { ResourceARN }, wire), none(ResourceARN))
+    for (const Policy of ['{"Version":"2012-10-17"}', 'any text, Größe 7']) {
+      await ask(engine.endpoint, 'PutResourcePolicy', { ResourceARN, Policy }, wire)
+      assert.deepEqual(await ask(engine.endpoint, 'GetResourcePolicy', { ResourceARN }, wire), { Policy })
+    }
+    await ask(engine.endpoint, 'DeleteResourcePolicy', { ResourceARN }, wire)
+    assert.equal(await get(), none(ResourceARN))
+  })
 
   test('of a consumer are its own and end with it', async () => {
     await using engine = await startTestEngine({ streams })

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { startTestEngine } from '../support/engine.ts'
+import { overEachWire } from './over-each-wire.ts'
 import { ask, call, dataIn, jsonWire, type RecordBody, wires } from './wire-client.ts'
 
 /** Section 5.4 of the specification: on-demand streams that choose a record's shard themselves. */
@@ -59,7 +60,7 @@ for (const wire of wires)
     })
   })
 
-describe('5.4 record distribution', () => {
+overEachWire('5.4 record distribution', (test) => {
   const error = async (engine: { endpoint: string }, operation: string, input: object) => {
     const { status, body } = await call(engine.endpoint, operation, input, jsonWire)
     return status === 200 ? 'fine' : `${body.__type}: ${body.message}`

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, test } from 'node:test'
 import type { LocalEngineOptions } from '../../src/local/index.ts'
 import { startTestEngine } from '../support/engine.ts'
 import { ManualClock } from '../support/manual-clock.ts'
-import { ask, call, jsonWire, timeIn, wires } from './wire-client.ts'
+import { overEachWire } from './over-each-wire.ts'
+import { ask, call, jsonWire, timeIn, timeSent } from './wire-client.ts'
 
 /** Section 10 of the specification, the first half: consumers as they are registered, listed and deregistered. */
 const startMs = Date.UTC(2026, 0, 1)
@@ -24,7 +24,7 @@ async function startEngine(options: LocalEngineOptions = {}) {
   }
   const countOf = async () =>
     (await ask(endpoint, 'DescribeStreamSummary', { StreamName: 's' })).StreamDescriptionSummary.ConsumerCount
-  return { clock, engine, endpoint, register, statusOf, countOf, close: () => engine.close() }
+  return { clock, engine, endpoint, register, statusOf, countOf, [Symbol.asyncDispose]: () => engine.close() }
 }
 
 const errorOf = ({ status, body }: { status: number; body: { __type: string; message: string } }) => [
@@ -33,18 +33,19 @@ const errorOf = ({ status, body }: { status: number; body: { __type: string; mes
   body.message,
 ]
 
-describe('10 consumers', () => {
+overEachWire('10 consumers', (test, wire) => {
   test('are CREATING for a while, then ACTIVE, DELETING for a while, then gone', async () => {
-    const { clock, register, statusOf, countOf, endpoint, close } = await startEngine({
+    await using started = await startEngine({
       updateStreamMs: 500,
       deleteStreamMs: 700,
     })
+    const { clock, register, statusOf, countOf, endpoint } = started
     const { body } = await register('app')
     assert.deepEqual(body.Consumer, {
       ConsumerName: 'app',
       ConsumerARN: `${arn}/consumer/app:${startMs / 1000}`,
       ConsumerStatus: 'CREATING',
-      ConsumerCreationTimestamp: startMs / 1000,
+      ConsumerCreationTimestamp: timeSent(startMs),
     })
     await clock.advance(499)
     assert.equal(await statusOf('app'), 'CREATING')
@@ -61,27 +62,26 @@ describe('10 consumers', () => {
     await clock.advance(100)
     assert.equal(await statusOf('app'), 'ResourceNotFoundException')
     assert.equal(await countOf(), 0)
-    await close()
   })
 
-  for (const wire of wires)
-    test(`are described by ARN and by name over ${wire.name}`, async () => {
-      const { endpoint, close } = await startEngine()
-      const named = { ...ofStream, ConsumerName: 'app' }
-      const { Consumer } = await ask(endpoint, 'RegisterStreamConsumer', { ...named, Tags: { team: 'a' } }, wire)
-      assert.equal(timeIn(Consumer.ConsumerCreationTimestamp, wire), startMs)
-      const expected = { ...Consumer, ConsumerStatus: 'ACTIVE', StreamARN: arn }
-      for (const reference of [named, { ConsumerARN: Consumer.ConsumerARN }, { ...Consumer, ...named }]) {
-        const { ConsumerDescription } = await ask(endpoint, 'DescribeStreamConsumer', reference, wire)
-        assert.deepEqual(ConsumerDescription, expected)
-      }
-      const { Consumers, NextToken } = await ask(endpoint, 'ListStreamConsumers', ofStream, wire)
-      assert.deepEqual([Consumers, NextToken], [[{ ...Consumer, ConsumerStatus: 'ACTIVE' }], undefined])
-      await close()
-    })
+  test(`are described by ARN and by name`, async () => {
+    await using started = await startEngine()
+    const { endpoint } = started
+    const named = { ...ofStream, ConsumerName: 'app' }
+    const { Consumer } = await ask(endpoint, 'RegisterStreamConsumer', { ...named, Tags: { team: 'a' } }, wire)
+    assert.equal(timeIn(Consumer.ConsumerCreationTimestamp, wire), startMs)
+    const expected = { ...Consumer, ConsumerStatus: 'ACTIVE', StreamARN: arn }
+    for (const reference of [named, { ConsumerARN: Consumer.ConsumerARN }, { ...Consumer, ...named }]) {
+      const { ConsumerDescription } = await ask(endpoint, 'DescribeStreamConsumer', reference, wire)
+      assert.deepEqual(ConsumerDescription, expected)
+    }
+    const { Consumers, NextToken } = await ask(endpoint, 'ListStreamConsumers', ofStream, wire)
+    assert.deepEqual([Consumers, NextToken], [[{ ...Consumer, ConsumerStatus: 'ACTIVE' }], undefined])
+  })
 
   test('are listed by name in pages, with tokens that live for 300 s and fit one stream', async () => {
-    const { clock, engine, endpoint, register, close } = await startEngine({ updateStreamMs: 0 })
+    await using started = await startEngine({ updateStreamMs: 0 })
+    const { clock, engine, endpoint, register } = started
     for (const name of ['c', 'a', 'd', 'b']) assert.equal((await register(name)).status, 200)
     const names: string[][] = []
     let NextToken: string | undefined
@@ -107,14 +107,13 @@ describe('10 consumers', () => {
     assert.equal((await list({ NextToken: token })).status, 200)
     await clock.advance(1)
     assert.equal((await list({ NextToken: token })).body.__type, 'ExpiredNextTokenException')
-    const createdSeconds = (startMs - 2_000) / 1000
-    assert.equal((await list({ StreamCreationTimestamp: createdSeconds })).status, 200)
+    assert.equal((await list({ StreamCreationTimestamp: new Date(startMs - 2_000) })).status, 200)
     assert.equal((await list({ StreamCreationTimestamp: 5 })).body.__type, 'ResourceNotFoundException')
-    await close()
   })
 
   test('number 20 a stream at most, 5 of them in CREATING', async () => {
-    const { clock, register, close } = await startEngine({ updateStreamMs: 500 })
+    await using started = await startEngine({ updateStreamMs: 500 })
+    const { clock, register } = started
     for (let batch = 0; batch < 4; batch++) {
       for (let at = 0; at < 5; at++) assert.equal((await register(`app-${batch}-${at}`)).status, 200)
       if (batch === 0)
@@ -130,11 +129,11 @@ describe('10 consumers', () => {
       'LimitExceededException',
       `No more than 20 consumers may be registered with stream ${arn}.`,
     ])
-    await close()
   })
 
   test('are refused when they exist, when their stream does not, and when nothing names them', async () => {
-    const { clock, endpoint, register, close } = await startEngine({ createStreamMs: 1_000 })
+    await using started = await startEngine({ createStreamMs: 1_000 })
+    const { clock, endpoint, register } = started
     await clock.advance(1_000)
     await register('app')
     const arnError = (operation: string, input: object) => call(endpoint, operation, input).then(errorOf)
@@ -174,11 +173,11 @@ describe('10 consumers', () => {
     }
     const elsewhere = `${arn}/consumer/app:5`.replace('us-east-1', 'eu-west-1')
     assert.deepEqual(await arnError('DescribeStreamConsumer', { ConsumerARN: elsewhere }), notFound)
-    await close()
   })
 
   test('are checked as the service model says', async () => {
-    const { endpoint, close } = await startEngine()
+    await using started = await startEngine()
+    const { endpoint } = started
     const complaint = async (operation: string, input: object) => (await call(endpoint, operation, input)).body.message
     assert.equal(
       await complaint('RegisterStreamConsumer', { StreamARN: 'x', ConsumerName: 'a b' }),
@@ -192,11 +191,11 @@ describe('10 consumers', () => {
       await complaint('ListStreamConsumers', { MaxResults: 0 }),
       "2 validation errors detected: Value null at 'streamARN' failed to satisfy constraint: Member must not be null; Value '0' at 'maxResults' failed to satisfy constraint: Member must have value greater than or equal to 1",
     )
-    await close()
   })
 
   test('keep their stream from being deleted, unless that is enforced', async () => {
-    const { endpoint, register, close } = await startEngine()
+    await using started = await startEngine()
+    const { endpoint, register } = started
     await register('app')
     const S = { StreamName: 's' }
     assert.deepEqual(errorOf(await call(endpoint, 'DeleteStream', S)), [
@@ -210,14 +209,13 @@ describe('10 consumers', () => {
     await register('app')
     await ask(endpoint, 'DeregisterStreamConsumer', { ...ofStream, ConsumerName: 'app' })
     await ask(endpoint, 'DeleteStream', S)
-    await close()
   })
 
   test('are there after a restart, and a reshard leaves them alone', async () => {
     const dataDir = await mkdtemp(join(tmpdir(), 'triton-consumers-'))
     const clock = new ManualClock(startMs)
     const options = { dataDir, clock, updateStreamMs: 500, streams: [{ name: 's', shardCount: 1 }] }
-    const first = await startTestEngine(options)
+    await using first = await startTestEngine(options)
     for (const name of ['stays', 'leaves'])
       await ask(first.endpoint, 'RegisterStreamConsumer', { ...ofStream, ConsumerName: name })
     await ask(first.endpoint, 'DeregisterStreamConsumer', { ...ofStream, ConsumerName: 'leaves' })
@@ -228,7 +226,7 @@ describe('10 consumers', () => {
     })
     await first.close()
     await clock.advance(600)
-    const second = await startTestEngine(options)
+    await using second = await startTestEngine(options)
     await clock.advance(0)
     const { Consumers } = await ask(second.endpoint, 'ListStreamConsumers', ofStream, jsonWire)
     assert.deepEqual(

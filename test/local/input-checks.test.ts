@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import type { LocalEngine } from '../../src/local/index.ts'
 import { startTestEngine } from '../support/engine.ts'
-import { call, cborWire, jsonWire, send, signed } from './wire-client.ts'
+import { call, send, signed, wires } from './wire-client.ts'
 
 /** Section 2 of the specification: types, constraints, and which stream is meant. */
 let engine: LocalEngine
@@ -65,7 +65,7 @@ describe('2.1 a wrong type', () => {
     ['PutRecords', { Records: [{ PartitionKey: 1 }] }, `${number} can not be converted to an String`],
     ['ListShards', { ShardFilter: 'x' }, 'Expected null'],
   ]
-  for (const wire of [jsonWire, cborWire])
+  for (const wire of wires)
     for (const [operation, input, message] of cases)
       test(`${operation} ${JSON.stringify(input)} over ${wire.name}`, async () => {
         const answer = await call(engine.endpoint, operation, input, wire)
@@ -220,7 +220,7 @@ describe('2.2 a broken constraint', () => {
       broken('X', 'scalingType', 'Member must satisfy enum value set: [UNIFORM_SCALING]'),
     ],
   ]
-  for (const wire of [jsonWire, cborWire])
+  for (const wire of wires)
     for (const [operation, input, ...violations] of cases)
       test(`${operation} ${JSON.stringify(input).slice(0, 80)} over ${wire.name}`, async () => {
         const answer = await call(engine.endpoint, operation, input, wire)

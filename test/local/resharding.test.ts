@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { evenHashKeyRanges } from '../../src/kinesis/hash-key.ts'
 import { parseSequenceNumber } from '../../src/kinesis/sequence-number.ts'
@@ -8,6 +7,7 @@ import { openShards, type StreamState } from '../../src/local/state/stream-state
 import { startTestEngine } from '../support/engine.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { runs, seed } from '../support/soak.ts'
+import { overEachWire } from './over-each-wire.ts'
 import { ask, call, type ShardBody } from './wire-client.ts'
 
 /** Section 6 of the specification: SplitShard, MergeShards, UpdateShardCount, ListShards. */
@@ -22,15 +22,16 @@ async function startEngine(shardCount: number, options = {}) {
     call(engine.endpoint, 'SplitShard', { ...S, ShardToSplit: String(shard), NewStartingHashKey: String(key) })
   const merge = (shard: number, adjacent: number) =>
     call(engine.endpoint, 'MergeShards', { ...S, ShardToMerge: String(shard), AdjacentShardToMerge: String(adjacent) })
-  return { clock, engine, list, split, merge, close: () => engine.close() }
+  return { clock, engine, list, split, merge, [Symbol.asyncDispose]: () => engine.close() }
 }
 
 const id = (index: number) => `shardId-${String(index).padStart(12, '0')}`
 const parts = (number: string | undefined) => parseSequenceNumber(number ?? '')
 
-describe('6 SplitShard', () => {
+overEachWire('6 SplitShard', (test) => {
   test('closes the shard and opens two that begin a second later', async () => {
-    const { clock, list, split, close } = await startEngine(2)
+    await using started = await startEngine(2)
+    const { clock, list, split } = started
     await clock.advance(10_400)
     assert.equal((await split(0, 1000n)).status, 200)
     const shards = await list()
@@ -70,11 +71,11 @@ describe('6 SplitShard', () => {
         seqIx: 0n,
         seqTimeSeconds: closedSeconds + 1,
       })
-    await close()
   })
 
   test("gives a record that comes before its child shard was created the child's own time", async () => {
-    const { clock, engine, split, close } = await startEngine(1)
+    await using started = await startEngine(1)
+    const { clock, engine, split } = started
     await split(0, 1000n)
     const put = { ...S, PartitionKey: 'k', Data: '', ExplicitHashKey: '0' }
     const { ShardId, SequenceNumber } = await ask(engine.endpoint, 'PutRecord', put)
@@ -84,11 +85,11 @@ describe('6 SplitShard', () => {
     const grandchild = await ask(engine.endpoint, 'PutRecord', put)
     assert.equal(parts(grandchild.SequenceNumber)?.createTimeSeconds, clock.now() / 1000 + 2)
     assert.ok(BigInt(grandchild.SequenceNumber) > BigInt(SequenceNumber))
-    await close()
   })
 
   test('is refused with the reason', async () => {
-    const { split, engine, close } = await startEngine(2)
+    await using started = await startEngine(2)
+    const { split, engine } = started
     const told = async (shard: string, key: bigint) => {
       const input = { ...S, ShardToSplit: shard, NewStartingHashKey: String(key) }
       const { body } = await call(engine.endpoint, 'SplitShard', input)
@@ -109,13 +110,13 @@ describe('6 SplitShard', () => {
       await told('0', 5n),
       `InvalidArgumentException: Shard ${id(0)} ${under} has already been merged or split, and thus is not eligible for merging or splitting.`,
     )
-    await close()
   })
 })
 
-describe('6 MergeShards', () => {
+overEachWire('6 MergeShards', (test) => {
   test('closes two shards at one time and opens one with both as its parents', async () => {
-    const { list, merge, split, close } = await startEngine(2)
+    await using started = await startEngine(2)
+    const { list, merge, split } = started
     await split(0, 1000n)
     assert.equal((await merge(3, 1)).status, 200)
     const shards = await list()
@@ -128,11 +129,11 @@ describe('6 MergeShards', () => {
     assert.equal(first?.seqTimeSeconds, second?.seqTimeSeconds)
     // Shard 3 began a second after the split, so it can't have ended before.
     assert.equal(first?.seqTimeSeconds, startMs / 1000 + 1)
-    await close()
   })
 
   test('is refused for shards that are no pair', async () => {
-    const { merge, close } = await startEngine(3)
+    await using started = await startEngine(3)
+    const { merge } = started
     const under = 'in stream s under account 000000000000'
     for (const [shard, adjacent] of [
       [1, 0],
@@ -146,11 +147,10 @@ describe('6 MergeShards', () => {
     assert.equal((await merge(0, 9)).body.message, `Could not find shard ${id(9)} ${under}.`)
     assert.equal((await merge(0, 1)).status, 200)
     assert.match((await merge(1, 2)).body.message, /has already been merged or split/)
-    await close()
   })
 })
 
-describe('6 UpdateShardCount', () => {
+overEachWire('6 UpdateShardCount', (test) => {
   const table = [
     [1, 2, 3, '1 2', '1<0 2<0'],
     [2, 4, 6, '2 3 4 5', '2<0 3<0 4<1 5<1'],
@@ -164,7 +164,8 @@ describe('6 UpdateShardCount', () => {
   ] as const
   for (const [from, to, all, open, lineage] of table)
     test(`leads from ${from} to ${to} shards`, async () => {
-      const { engine, list, close } = await startEngine(from)
+      await using started = await startEngine(from)
+      const { engine, list } = started
       const answer = await ask(engine.endpoint, 'UpdateShardCount', {
         ...S,
         TargetShardCount: to,
@@ -197,19 +198,19 @@ describe('6 UpdateShardCount', () => {
           return `${short(ShardId)}<${short(ParentShardId)}${adjacent}`
         })
       assert.equal(told.join(' '), lineage)
-      await close()
     })
 
   test('does nothing when the count is the present one', async () => {
-    const { engine, list, close } = await startEngine(3)
+    await using started = await startEngine(3)
+    const { engine, list } = started
     const same = { ...S, TargetShardCount: 3, ScalingType: 'UNIFORM_SCALING' }
     assert.equal((await ask(engine.endpoint, 'UpdateShardCount', same)).CurrentShardCount, 3)
     assert.equal((await list()).length, 3)
-    await close()
   })
 
   test('goes neither above the double nor below the half', async () => {
-    const { engine, close } = await startEngine(5)
+    await using started = await startEngine(5)
+    const { engine } = started
     const told = async (TargetShardCount: number) =>
       (await call(engine.endpoint, 'UpdateShardCount', { ...S, TargetShardCount, ScalingType: 'UNIFORM_SCALING' })).body
     assert.deepEqual(await told(11), {
@@ -222,7 +223,6 @@ describe('6 UpdateShardCount', () => {
       'UpdateShardCount cannot scale down below half your current open shard count. Current open shard count: 5, Target shard count: 2',
     )
     assert.equal((await told(3)).TargetShardCount, 3)
-    await close()
   })
 
   test('covers all hash keys evenly, however often it is repeated', () => {
@@ -251,9 +251,10 @@ describe('6 UpdateShardCount', () => {
   })
 })
 
-describe('6 ListShards', () => {
+overEachWire('6 ListShards', (test) => {
   test('pages with a token, which alone says what is listed', async () => {
-    const { clock, engine, close } = await startEngine(5)
+    await using started = await startEngine(5)
+    const { clock, engine } = started
     const list = (input: object) => call(engine.endpoint, 'ListShards', input)
     const first = (await list({ ...S, MaxResults: 2, ExclusiveStartShardId: 'shard-0' })).body
     assert.deepEqual(
@@ -266,11 +267,11 @@ describe('6 ListShards', () => {
     assert.equal((await list({ NextToken: first.NextToken })).status, 200)
     await clock.advance(1)
     assert.equal((await list({ NextToken: first.NextToken })).body.__type, 'ExpiredNextTokenException')
-    await close()
   })
 
   test('refuses what contradicts itself', async () => {
-    const { engine, close } = await startEngine(2)
+    await using started = await startEngine(2)
+    const { engine } = started
     const told = async (input: object) => {
       const { body } = await call(engine.endpoint, 'ListShards', input)
       return `${body.__type}: ${body.message}`
@@ -297,21 +298,21 @@ describe('6 ListShards', () => {
       { Type: 'AT_TIMESTAMP' },
       { Type: 'FROM_TIMESTAMP' },
       { Type: 'AFTER_SHARD_ID' },
-      { Type: 'AT_TIMESTAMP', Timestamp: startMs / 1000 + 1 },
+      { Type: 'AT_TIMESTAMP', Timestamp: new Date(startMs + 1_000) },
     ])
       assert.match(await told({ ...S, ShardFilter }), /^InvalidArgumentException: /)
-    await close()
   })
 
   test('filters by the life of a shard', async () => {
-    const { clock, list, split, close } = await startEngine(1)
+    await using started = await startEngine(1)
+    const { clock, list, split } = started
     await clock.advance(3_600_000)
     await split(0, 1000n)
     await clock.advance(3_600_000)
     await split(1, 100n)
     await clock.advance(3_600_000)
     // 0 lives in the first hour, 1 in the second; 2 since the second; 3 and 4 since the third.
-    const at = (hours: number) => startMs / 1000 + hours * 3600
+    const at = (hours: number) => new Date(startMs + hours * 3_600_000)
     for (const [filter, expected] of [
       [undefined, [0, 1, 2, 3, 4]],
       [{ Type: 'FROM_TRIM_HORIZON' }, [0, 1, 2, 3, 4]],
@@ -340,7 +341,6 @@ describe('6 ListShards', () => {
       (await list({ ShardFilter: { Type: 'AT_TRIM_HORIZON' } })).map(({ ShardId }) => ShardId),
       [1, 2].map(id),
     )
-    await close()
   })
 
   test('lists a thousand shards at most', async () => {

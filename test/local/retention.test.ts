@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, test } from 'node:test'
 import type { LocalEngineOptions } from '../../src/local/index.ts'
 import { startTestEngine } from '../support/engine.ts'
 import { ManualClock } from '../support/manual-clock.ts'
+import { overEachWire } from './over-each-wire.ts'
 import { ask, call, dataIn, jsonWire, wires } from './wire-client.ts'
 
 /** Sections 3.2 and 8 of the specification: a retention that changes, and what it hides for good. */
@@ -40,7 +40,7 @@ function engineAt(clock: ManualClock, engine: Awaited<ReturnType<typeof startTes
   return { clock, endpoint, change, put, readAll, hours, [Symbol.asyncDispose]: () => engine.close() }
 }
 
-describe('3.2 IncreaseStreamRetentionPeriod and DecreaseStreamRetentionPeriod', () => {
+overEachWire('3.2 IncreaseStreamRetentionPeriod and DecreaseStreamRetentionPeriod', (test) => {
   test('take hours from a day to a year, each in its direction, and what is there already in both', async () => {
     for (const wire of wires) {
       await using engine = await startEngine()
@@ -123,7 +123,7 @@ describe('3.2 IncreaseStreamRetentionPeriod and DecreaseStreamRetentionPeriod', 
   })
 })
 
-describe('8 retention', () => {
+overEachWire('8 retention', (test) => {
   test('that grows keeps what is there, and brings nothing back', async () => {
     await using engine = await startEngine()
     const { clock, put, readAll, change } = engine

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, test } from 'node:test'
 import { type LocalEngine, startLocalEngine } from '../../src/local/index.ts'
 import { startTestEngine } from '../support/engine.ts'
 import { ManualClock } from '../support/manual-clock.ts'
-import { ask, call, jsonWire, type Wire, wires } from './wire-client.ts'
+import { overEachWire } from './over-each-wire.ts'
+import { ask, call, jsonWire, type Wire } from './wire-client.ts'
 
 /** Section 3.2 of the specification: what can be set on a stream that is there. */
 const S = { StreamName: 's' }
@@ -32,7 +32,7 @@ const updates: [operation: string, input: object][] = [
   ['UpdateStreamWarmThroughput', { ...S, WarmThroughputMiBps: 7 }],
 ]
 
-describe('3.1 settings that take their time', () => {
+overEachWire('3.1 settings that take their time', (test) => {
   for (const [operation, input] of updates)
     test(`${operation} makes the stream UPDATING, and needs it ACTIVE`, async () => {
       const clock = new ManualClock()
@@ -85,7 +85,7 @@ describe('3.1 settings that take their time', () => {
   })
 })
 
-describe('3.2 EnableEnhancedMonitoring and DisableEnhancedMonitoring', () => {
+overEachWire('3.2 EnableEnhancedMonitoring and DisableEnhancedMonitoring', (test, wire) => {
   const all = [
     'IncomingBytes',
     'IncomingRecords',
@@ -96,26 +96,25 @@ describe('3.2 EnableEnhancedMonitoring and DisableEnhancedMonitoring', () => {
     'IteratorAgeMilliseconds',
   ]
 
-  for (const wire of wires)
-    test(`tell what was on and what is on, over ${wire.name}`, async () => {
-      await using engine = await startTestEngine({ streams })
-      const change = async (operation: string, ShardLevelMetrics: string[]) => {
-        const answer = await ask(engine.endpoint, operation, { ...S, ShardLevelMetrics }, wire)
-        assert.deepEqual([answer.StreamName, answer.StreamARN], ['s', StreamARN])
-        return [answer.CurrentShardLevelMetrics, answer.DesiredShardLevelMetrics]
-      }
-      const [bytes, , , outgoing] = all
-      assert.deepEqual(await change('EnableEnhancedMonitoring', ['OutgoingRecords', 'IncomingBytes']), [
-        [],
-        [bytes, outgoing],
-      ])
-      assert.deepEqual(await change('EnableEnhancedMonitoring', ['ALL']), [[bytes, outgoing], all])
-      assert.deepEqual((await summaryOf(engine, wire)).EnhancedMonitoring, [{ ShardLevelMetrics: all }])
-      assert.deepEqual(await change('DisableEnhancedMonitoring', all.slice(2)), [all, all.slice(0, 2)])
-      const { StreamDescription } = await ask(engine.endpoint, 'DescribeStream', S, wire)
-      assert.deepEqual(StreamDescription.EnhancedMonitoring, [{ ShardLevelMetrics: all.slice(0, 2) }])
-      assert.deepEqual(await change('DisableEnhancedMonitoring', ['ALL']), [all.slice(0, 2), []])
-    })
+  test(`tell what was on and what is on`, async () => {
+    await using engine = await startTestEngine({ streams })
+    const change = async (operation: string, ShardLevelMetrics: string[]) => {
+      const answer = await ask(engine.endpoint, operation, { ...S, ShardLevelMetrics }, wire)
+      assert.deepEqual([answer.StreamName, answer.StreamARN], ['s', StreamARN])
+      return [answer.CurrentShardLevelMetrics, answer.DesiredShardLevelMetrics]
+    }
+    const [bytes, , , outgoing] = all
+    assert.deepEqual(await change('EnableEnhancedMonitoring', ['OutgoingRecords', 'IncomingBytes']), [
+      [],
+      [bytes, outgoing],
+    ])
+    assert.deepEqual(await change('EnableEnhancedMonitoring', ['ALL']), [[bytes, outgoing], all])
+    assert.deepEqual((await summaryOf(engine, wire)).EnhancedMonitoring, [{ ShardLevelMetrics: all }])
+    assert.deepEqual(await change('DisableEnhancedMonitoring', all.slice(2)), [all, all.slice(0, 2)])
+    const { StreamDescription } = await ask(engine.endpoint, 'DescribeStream', S, wire)
+    assert.deepEqual(StreamDescription.EnhancedMonitoring, [{ ShardLevelMetrics: all.slice(0, 2) }])
+    assert.deepEqual(await change('DisableEnhancedMonitoring', ['ALL']), [all.slice(0, 2), []])
+  })
 
   test('know seven metrics', async () => {
     await using engine = await startTestEngine({ streams })
@@ -141,60 +140,59 @@ describe('3.2 EnableEnhancedMonitoring and DisableEnhancedMonitoring', () => {
   })
 })
 
-describe('3.2 StartStreamEncryption and StopStreamEncryption', () => {
-  for (const wire of wires)
-    test(`say KMS on the stream, on answers and on records while it lasts, over ${wire.name}`, async () => {
-      await using engine = await startTestEngine({ streams })
-      const { endpoint } = engine
-      const kms = { ...S, EncryptionType: 'KMS', KeyId: 'alias/key' }
-      const Data = Buffer.from('hi')
-      const seen = async () => {
-        const one = await ask(endpoint, 'PutRecord', { ...S, PartitionKey: 'k', Data }, wire)
-        const plain = {
-          ...S,
-          Records: [
-            { PartitionKey: 'ключ', Data },
-            { PartitionKey: 'k', Data },
-          ],
-        }
-        const two = await ask(endpoint, 'PutRecords', plain, wire)
-        const short = await ask(endpoint, 'PutRecords', { ...S, Records: plain.Records.slice(1) }, wire)
-        const start = {
-          ...S,
-          ShardId: '0',
-          ShardIteratorType: 'AT_SEQUENCE_NUMBER',
-          StartingSequenceNumber: one.SequenceNumber,
-        }
-        const { ShardIterator } = await ask(endpoint, 'GetShardIterator', start, wire)
-        const { Records } = await ask(endpoint, 'GetRecords', { ShardIterator }, wire)
-        assert.deepEqual(
-          Records.map(({ PartitionKey, SequenceNumber }) => [PartitionKey, SequenceNumber]),
-          [
-            ['k', one.SequenceNumber],
-            ['ключ', two.Records[0]?.SequenceNumber],
-            ['k', two.Records[1]?.SequenceNumber],
-            ['k', short.Records[0]?.SequenceNumber],
-          ],
-        )
-        return [one, two, short, ...Records].map((answer) => answer.EncryptionType)
+overEachWire('3.2 StartStreamEncryption and StopStreamEncryption', (test, wire) => {
+  test(`say KMS on the stream, on answers and on records while it lasts`, async () => {
+    await using engine = await startTestEngine({ streams })
+    const { endpoint } = engine
+    const kms = { ...S, EncryptionType: 'KMS', KeyId: 'alias/key' }
+    const Data = Buffer.from('hi')
+    const seen = async () => {
+      const one = await ask(endpoint, 'PutRecord', { ...S, PartitionKey: 'k', Data }, wire)
+      const plain = {
+        ...S,
+        Records: [
+          { PartitionKey: 'ключ', Data },
+          { PartitionKey: 'k', Data },
+        ],
       }
-      const seven = (value: string | undefined) => Array.from({ length: 7 }, () => value)
-      assert.deepEqual(await seen(), seven(undefined))
-      await ask(endpoint, 'StartStreamEncryption', kms, wire)
-      const encrypted = await summaryOf(engine, wire)
-      assert.deepEqual([encrypted.EncryptionType, encrypted.KeyId], ['KMS', 'alias/key'])
-      const { StreamDescription } = await ask(endpoint, 'DescribeStream', S, wire)
-      assert.deepEqual([StreamDescription.EncryptionType, StreamDescription.KeyId], ['KMS', 'alias/key'])
-      assert.deepEqual(await seen(), seven('KMS'))
-      engine.setFaults([{ action: 'partial-failure', share: 0 }])
-      const judged = await ask(endpoint, 'PutRecords', { ...S, Records: [{ PartitionKey: 'k', Data }] }, wire)
-      assert.equal(judged.EncryptionType, 'KMS')
-      engine.setFaults([])
-      await ask(endpoint, 'StopStreamEncryption', kms, wire)
-      const plain = await summaryOf(engine, wire)
-      assert.deepEqual([plain.EncryptionType, plain.KeyId], ['NONE', undefined])
-      assert.deepEqual(await seen(), seven(undefined))
-    })
+      const two = await ask(endpoint, 'PutRecords', plain, wire)
+      const short = await ask(endpoint, 'PutRecords', { ...S, Records: plain.Records.slice(1) }, wire)
+      const start = {
+        ...S,
+        ShardId: '0',
+        ShardIteratorType: 'AT_SEQUENCE_NUMBER',
+        StartingSequenceNumber: one.SequenceNumber,
+      }
+      const { ShardIterator } = await ask(endpoint, 'GetShardIterator', start, wire)
+      const { Records } = await ask(endpoint, 'GetRecords', { ShardIterator }, wire)
+      assert.deepEqual(
+        Records.map(({ PartitionKey, SequenceNumber }) => [PartitionKey, SequenceNumber]),
+        [
+          ['k', one.SequenceNumber],
+          ['ключ', two.Records[0]?.SequenceNumber],
+          ['k', two.Records[1]?.SequenceNumber],
+          ['k', short.Records[0]?.SequenceNumber],
+        ],
+      )
+      return [one, two, short, ...Records].map((answer) => answer.EncryptionType)
+    }
+    const seven = (value: string | undefined) => Array.from({ length: 7 }, () => value)
+    assert.deepEqual(await seen(), seven(undefined))
+    await ask(endpoint, 'StartStreamEncryption', kms, wire)
+    const encrypted = await summaryOf(engine, wire)
+    assert.deepEqual([encrypted.EncryptionType, encrypted.KeyId], ['KMS', 'alias/key'])
+    const { StreamDescription } = await ask(endpoint, 'DescribeStream', S, wire)
+    assert.deepEqual([StreamDescription.EncryptionType, StreamDescription.KeyId], ['KMS', 'alias/key'])
+    assert.deepEqual(await seen(), seven('KMS'))
+    engine.setFaults([{ action: 'partial-failure', share: 0 }])
+    const judged = await ask(endpoint, 'PutRecords', { ...S, Records: [{ PartitionKey: 'k', Data }] }, wire)
+    assert.equal(judged.EncryptionType, 'KMS')
+    engine.setFaults([])
+    await ask(endpoint, 'StopStreamEncryption', kms, wire)
+    const plain = await summaryOf(engine, wire)
+    assert.deepEqual([plain.EncryptionType, plain.KeyId], ['NONE', undefined])
+    assert.deepEqual(await seen(), seven(undefined))
+  })
 
   test('know no encryption but KMS', async () => {
     await using engine = await startTestEngine({ streams })
@@ -209,7 +207,7 @@ describe('3.2 StartStreamEncryption and StopStreamEncryption', () => {
   })
 })
 
-describe('3.2 UpdateStreamMode', () => {
+overEachWire('3.2 UpdateStreamMode', (test) => {
   test('switches the mode and keeps the shards; the same mode again is no change', async () => {
     await using engine = await startTestEngine({ streams })
     const { endpoint } = engine
@@ -252,36 +250,35 @@ describe('3.2 UpdateStreamMode', () => {
   })
 })
 
-describe('3.2 UpdateMaxRecordSize', () => {
+overEachWire('3.2 UpdateMaxRecordSize', (test, wire) => {
   const tooLarge = (path: string, bytes: number, limit: number) =>
     `ValidationException: 1 validation error detected: Value 'java.nio.HeapByteBuffer[pos=0 lim=${bytes} cap=${bytes}]' at '${path}' failed to satisfy constraint: Member must have length less than or equal to ${limit}`
 
-  for (const wire of wires)
-    test(`lets larger records in, key counted, over ${wire.name}`, async () => {
-      await using engine = await startTestEngine({ streams })
-      const put = (bytes: number) =>
-        errorOf(engine, 'PutRecord', { ...S, PartitionKey: 'key', Data: Buffer.alloc(bytes) }, wire)
-      const putMany = (bytes: number) =>
-        errorOf(engine, 'PutRecords', { ...S, Records: [{ PartitionKey: 'key', Data: Buffer.alloc(bytes) }] }, wire)
-      const mib = 1024 * 1024
-      assert.equal(await put(mib - 2), tooLarge('data', mib - 2, mib))
-      await ask(engine.endpoint, 'UpdateMaxRecordSize', { StreamARN, MaxRecordSizeInKiB: 2048 }, wire)
-      assert.equal((await summaryOf(engine, wire)).MaxRecordSizeInKiB, 2048)
-      for (const [way, path] of [
-        [put, 'data'],
-        [putMany, 'records.1.member.data'],
-      ] as const) {
-        assert.equal(await way(2 * mib - 3), 'fine')
-        assert.equal(await way(2 * mib - 2), tooLarge(path, 2 * mib - 2, 2 * mib))
-      }
-      const { ShardIterator } = await ask(engine.endpoint, 'GetShardIterator', {
-        ...S,
-        ShardId: '0',
-        ShardIteratorType: 'TRIM_HORIZON',
-      })
-      const { Records } = await ask(engine.endpoint, 'GetRecords', { ShardIterator }, wire)
-      assert.equal(Records.length, 2)
+  test(`lets larger records in, key counted`, async () => {
+    await using engine = await startTestEngine({ streams })
+    const put = (bytes: number) =>
+      errorOf(engine, 'PutRecord', { ...S, PartitionKey: 'key', Data: Buffer.alloc(bytes) }, wire)
+    const putMany = (bytes: number) =>
+      errorOf(engine, 'PutRecords', { ...S, Records: [{ PartitionKey: 'key', Data: Buffer.alloc(bytes) }] }, wire)
+    const mib = 1024 * 1024
+    assert.equal(await put(mib - 2), tooLarge('data', mib - 2, mib))
+    await ask(engine.endpoint, 'UpdateMaxRecordSize', { StreamARN, MaxRecordSizeInKiB: 2048 }, wire)
+    assert.equal((await summaryOf(engine, wire)).MaxRecordSizeInKiB, 2048)
+    for (const [way, path] of [
+      [put, 'data'],
+      [putMany, 'records.1.member.data'],
+    ] as const) {
+      assert.equal(await way(2 * mib - 3), 'fine')
+      assert.equal(await way(2 * mib - 2), tooLarge(path, 2 * mib - 2, 2 * mib))
+    }
+    const { ShardIterator } = await ask(engine.endpoint, 'GetShardIterator', {
+      ...S,
+      ShardId: '0',
+      ShardIteratorType: 'TRIM_HORIZON',
     })
+    const { Records } = await ask(engine.endpoint, 'GetRecords', { ShardIterator }, wire)
+    assert.equal(Records.length, 2)
+  })
 
   test('takes 1 to 10 MiB, also when the stream is created', async () => {
     await using engine = await startTestEngine()
@@ -306,7 +303,7 @@ describe('3.2 UpdateMaxRecordSize', () => {
   })
 })
 
-describe('3.2 what only on-demand streams have', () => {
+overEachWire('3.2 what only on-demand streams have', (test) => {
   test('UpdateStreamWarmThroughput keeps what was asked for', async () => {
     const clock = new ManualClock()
     await using engine = await startTestEngine({ clock, updateStreamMs: 100 })

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { startLocalEngine } from '../../src/local/index.ts'
 import { startTestEngine } from '../support/engine.ts'
+import { overEachWire } from './over-each-wire.ts'
 import { ask, call, cborWire, jsonWire, type Wire, wires } from './wire-client.ts'
 
 /** Section 3.2 of the specification: tags of streams and of what else has an ARN. */
@@ -67,7 +68,7 @@ for (const wire of wires)
     })
   })
 
-describe('3.2 tags', () => {
+overEachWire('3.2 tags', (test) => {
   const invalid =
     'InvalidArgumentException: Some tags contain invalid characters. Valid characters: Unicode letters, digits, white space, _ . / = + - % @.'
   const illegal = (what: string) =>

@@ -4,6 +4,7 @@ import { ConfigError } from '../../src/errors.ts'
 import type { RateLimits } from '../../src/local/index.ts'
 import { startTestEngine } from '../support/engine.ts'
 import { ManualClock } from '../support/manual-clock.ts'
+import { overEachWire } from './over-each-wire.ts'
 import { ask, call, jsonWire, type Wire, wires } from './wire-client.ts'
 
 /** Section 11 of the specification: the engine throttles as AWS does, when it is told to. */
@@ -73,7 +74,7 @@ for (const wire of wires)
     })
   })
 
-describe('11 puts into a shard', () => {
+overEachWire('11 puts into a shard', (test) => {
   test('are a MiB a second, data and key', async () => {
     await using engine = await startEngine()
     const { clock, put } = engine
@@ -115,7 +116,7 @@ describe('11 puts into a shard', () => {
   })
 })
 
-describe('11 reads of a shard', () => {
+overEachWire('11 reads of a shard', (test) => {
   test('are five calls a second', async () => {
     await using engine = await startEngine()
     const { clock, serve, iterator } = engine
@@ -150,7 +151,7 @@ describe('11 reads of a shard', () => {
   })
 })
 
-describe('11 other calls', () => {
+overEachWire('11 other calls', (test) => {
   const ResourceARN = StreamARN
   for (const [operation, input, most, error] of [
     ['DescribeStream', S, 10, busyStream()],
@@ -202,7 +203,7 @@ describe('11 other calls', () => {
   })
 })
 
-describe('11 within 24 hours', () => {
+overEachWire('11 within 24 hours', (test) => {
   const hourMs = 3_600_000
 
   test('a stream is resized ten times, and a resize that changes nothing is not counted', async () => {
@@ -243,7 +244,7 @@ describe('11 within 24 hours', () => {
   })
 })
 
-describe('11 rates', () => {
+overEachWire('11 rates', (test) => {
   test('are off unless asked for', async () => {
     await using engine = await startTestEngine({ streams: [{ name: 's', shardCount: 1 }] })
     for (let at = 0; at < 12; at++) await ask(engine.endpoint, 'DescribeLimits', {})

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import * as http from 'node:http'
 import * as http2 from 'node:http2'
 
@@ -15,6 +16,17 @@ export const jsonWire: Wire = { name: 'HTTP/1.1 with JSON', format: 'json', isHt
 export const cborWire: Wire = { name: 'HTTP/1.1 with CBOR', format: 'cbor', isHttp2: false }
 export const http2Wire: Wire = { name: 'h2c with JSON', format: 'json', isHttp2: true }
 export const wires: readonly Wire[] = [jsonWire, cborWire, http2Wire]
+
+const current = new AsyncLocalStorage<Wire>()
+
+/** Whatever `act` asks without naming a wire goes over this one. */
+export function runOverWire<T>(wire: Wire, act: () => T): T {
+  return current.run(wire, act)
+}
+
+export function currentWire(): Wire {
+  return current.getStore() ?? jsonWire
+}
 
 export interface WireAnswer {
   status: number
@@ -131,7 +143,12 @@ export interface WireRequest {
 }
 
 /** Calls an operation and answers whatever came. */
-export async function call(endpoint: string, operation: string, input: object, wire = jsonWire): Promise<WireAnswer> {
+export async function call(
+  endpoint: string,
+  operation: string,
+  input: object,
+  wire = currentWire(),
+): Promise<WireAnswer> {
   const body = encodeInput(input, wire)
   const headers = { ...signed, 'x-amz-target': `Kinesis_20131202.${operation}`, 'content-type': typeOf(wire) }
   return send(endpoint, { headers, body, isHttp2: wire.isHttp2 })
@@ -142,7 +159,12 @@ export function encodeInput(input: object, wire: Pick<Wire, 'format'>): Buffer {
 }
 
 /** As `call`, for answers that must be good. */
-export async function ask(endpoint: string, operation: string, input: object, wire = jsonWire): Promise<AnswerBody> {
+export async function ask(
+  endpoint: string,
+  operation: string,
+  input: object,
+  wire = currentWire(),
+): Promise<AnswerBody> {
   const answer = await call(endpoint, operation, input, wire)
   if (answer.status !== 200) throw new Error(`${operation}: ${answer.status} ${JSON.stringify(answer.body)}`)
   return answer.body
@@ -165,8 +187,13 @@ export function typeOf(wire: Pick<Wire, 'format'>): string {
 }
 
 /** A time in an answer, in epoch milliseconds. */
-export function timeIn(value: number, wire: Wire): number {
+export function timeIn(value: number, wire = currentWire()): number {
   return wire.format === 'json' ? value * 1000 : value
+}
+
+/** A time of epoch milliseconds as answers give it. */
+export function timeSent(epochMs: number, wire = currentWire()): number {
+  return wire.format === 'json' ? epochMs / 1000 : epochMs
 }
 
 /** Data in an answer. */

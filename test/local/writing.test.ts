@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { parseSequenceNumber } from '../../src/kinesis/sequence-number.ts'
 import { SequenceText } from '../../src/local/records/sequence-text.ts'
 import { startTestEngine } from '../support/engine.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { runs, seed } from '../support/soak.ts'
+import { overEachWire } from './over-each-wire.ts'
 import { ask, call, cborWire, dataIn, jsonWire, timeIn } from './wire-client.ts'
 
 /** Sections 4 and 5 of the specification: sequence numbers, routing, PutRecord and PutRecords. */
@@ -24,7 +24,7 @@ function keyFor(firstDigit: string, number = 0): string {
     if (createHash('md5').update(`k${at}`).digest('hex').startsWith(firstDigit)) return `k${at}`
 }
 
-describe('4 sequence numbers', () => {
+overEachWire('4 sequence numbers', (test) => {
   test('of a shard begin behind its StartingSequenceNumber and rise by one', async () => {
     const { engine, clock } = await startEngine(1)
     await using _ = engine
@@ -87,7 +87,7 @@ describe('4 sequence numbers', () => {
       ShardIteratorType: 'TRIM_HORIZON',
     })
     const { Records } = await ask(engine.endpoint, 'GetRecords', { ShardIterator })
-    const arrivals = Records.map((record) => Math.round(timeIn(record.ApproximateArrivalTimestamp, jsonWire)) - startMs)
+    const arrivals = Records.map((record) => Math.round(timeIn(record.ApproximateArrivalTimestamp)) - startMs)
     assert.deepEqual(arrivals, [0, 60_000, 60_000, 60_000])
   })
 
@@ -115,7 +115,7 @@ describe('4 sequence numbers', () => {
   })
 })
 
-describe('5.1 a record goes to the shard', () => {
+overEachWire('5.1 a record goes to the shard', (test) => {
   test('whose range holds the MD5 of its key', async () => {
     const { engine } = await startEngine(7)
     await using _ = engine
@@ -168,7 +168,7 @@ describe('5.1 a record goes to the shard', () => {
   })
 })
 
-describe('5.2 PutRecord', () => {
+overEachWire('5.2 PutRecord', (test) => {
   test('refuses an explicit hash key of 2^128', async () => {
     const { engine } = await startEngine(1)
     await using _ = engine
@@ -213,7 +213,7 @@ describe('5.2 PutRecord', () => {
   })
 })
 
-describe('5.3 PutRecords', () => {
+overEachWire('5.3 PutRecords', (test) => {
   test('answers each record in its place, and keeps the order of each shard', async () => {
     for (const wire of [jsonWire, cborWire]) {
       const { engine } = await startEngine(4)

@@ -12,6 +12,10 @@ const root = resolve(import.meta.dirname, '../..')
 export const programWords = isBuildFresh()
   ? [join(root, 'bin/triton.js')]
   : ['--import', 'tsx', join(root, 'src/cli/main.ts')]
+/** The same of the daemon. */
+export const tritondWords = isBuildFresh()
+  ? [join(root, 'bin/tritond.js')]
+  : ['--import', 'tsx', join(root, 'src/cli/tritond-main.ts')]
 const many = join(import.meta.dirname, 'cli-many.ts')
 
 export interface CliResult {
@@ -81,7 +85,7 @@ export class CliPlace implements Disposable {
   }
 }
 
-export class RunningCli {
+export class RunningCli implements AsyncDisposable {
   readonly child: ChildProcess
   stdout = ''
   stderr = ''
@@ -113,6 +117,12 @@ export class RunningCli {
   async ended(): Promise<CliResult> {
     await this.#closed
     return { exitCode: this.child.exitCode, stdout: this.stdout, stderr: this.stderr }
+  }
+
+  /** However a test ends, the program does not outlive it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill('SIGKILL')
+    await this.#closed
   }
 
   #tell(): void {

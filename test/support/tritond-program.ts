@@ -1,11 +1,8 @@
 import { spawn } from 'node:child_process'
-import { resolve } from 'node:path'
-import { RunningCli } from './cli.ts'
+import { RunningCli, tritondWords } from './cli.ts'
 import type { TritondPlace } from './tritond.ts'
 
-const main = resolve(import.meta.dirname, '../../src/cli/tritond-main.ts')
-
-/** Starts the real program at free ports; nothing of this machine's environment gets in. */
+/** Starts the real program at free ports, for as long as the place is there; nothing of this machine's environment gets in. */
 export function startTritondProgram(
   place: TritondPlace,
   args: readonly string[],
@@ -13,7 +10,9 @@ export function startTritondProgram(
 ): RunningCli {
   const { PATH } = process.env
   const env = { PATH, HOME: place.directory, TRITON_CONFIG: place.config, TRITON_ZMQ_PORT: '0', NODE_PATH: '', ...more }
-  return new RunningCli(spawn(process.execPath, ['--import', 'tsx', main, ...args], { env, stdio: 'pipe' }))
+  const child = spawn(process.execPath, [...tritondWords, ...args], { env, stdio: 'pipe' })
+  place.children.push(child)
+  return new RunningCli(child)
 }
 
 /** Where it listens, when it does. */

@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -20,6 +21,8 @@ export class TritondPlace implements AsyncDisposable {
   readonly engine: LocalEngine
   readonly api: KinesisApi
   readonly news: Diagnostic[] = []
+  /** Those that still run at the end are killed. */
+  readonly children: ChildProcess[] = []
   readonly #stopObserving: () => void
   readonly #pushes: Push[] = []
   readonly #daemons: Tritond[] = []
@@ -100,6 +103,7 @@ export class TritondPlace implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    for (const child of this.children) if (child.exitCode === null) child.kill('SIGKILL')
     for (const push of this.#pushes) push.close()
     await Promise.all(this.#daemons.map((daemon) => daemon.stop(0)))
     this.#stopObserving()

@@ -1,8 +1,10 @@
 import { resolve } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { type FaultRule, type LocalEngine, type LocalEngineOptions, startLocalEngine } from '../../local/index.ts'
+import { type CertificateFiles, type FaultRule, type LocalEngineOptions, startLocalEngine } from '../../local/index.ts'
+import { UsageError } from '../exit-code.ts'
 import { addVerboseFlag, wholeNumber } from '../flags.ts'
 import { onInterrupt } from '../interrupt.ts'
+import { localBanner } from '../local-banner.ts'
 import { logDiagnostics } from '../log-diagnostics.ts'
 import { print } from '../output.ts'
 import { tell } from '../tell.ts'
@@ -23,6 +25,10 @@ interface LocalFlags {
   faultSeed?: number
   legacyLimits?: boolean
   limits?: NonNullable<LocalEngineOptions['limits']>
+  tls?: true
+  tlsCert?: string
+  tlsKey?: string
+  testControls?: true
   verbose: number
 }
 
@@ -53,6 +59,10 @@ export function define(command: Command): void {
           .choices(['always', 'interval', 'never'])
           .default('interval'),
       )
+      .option('--tls', 'speak TLS too, on the same port, with a certificate for localhost that is kept with the data')
+      .option('--tls-cert <file>', 'speak TLS with a certificate of your own, in PEM')
+      .option('--tls-key <file>', 'its private key, in PEM')
+      .option('--test-controls', 'take orders of tests from this machine: POST /_triton/faults and /_triton/clock')
       .option('--faults <json>', 'list of rules for how the engine misbehaves, for tests', faultRules)
       .option('--fault-seed <number>', 'decides where a fault rule leaves it to chance', wholeNumber(0))
       .option('--limits <aws|json>', 'throttle as AWS does; JSON names rates that differ from its own', rateLimits)
@@ -62,7 +72,8 @@ export function define(command: Command): void {
     .action(runLocal)
 }
 
-async function runLocal({ verbose, data, stream: streams = [], ...options }: LocalFlags): Promise<void> {
+async function runLocal(flags: LocalFlags): Promise<void> {
+  const { verbose, data, stream: streams = [], tls, tlsCert, tlsKey, ...options } = flags
   const stopLog = logDiagnostics(verbose)
   const interrupted = new Promise<void>((interrupt) => {
     onInterrupt(interrupt)
@@ -70,10 +81,11 @@ async function runLocal({ verbose, data, stream: streams = [], ...options }: Loc
   try {
     await using engine = await startLocalEngine({
       ...options,
+      tls: tlsFrom(tlsCert, tlsKey) ?? tls ?? false,
       dataDir: data === undefined ? 'memory' : resolve(data),
       streams,
     })
-    tell(banner(engine, options.region, data, streams))
+    tell(localBanner(engine, { region: options.region, data, streams: streams.map(({ name }) => name) }))
     await print(`${engine.endpoint}\n`)
     await interrupted
   } finally {
@@ -81,18 +93,10 @@ async function runLocal({ verbose, data, stream: streams = [], ...options }: Loc
   }
 }
 
-/** What a new user needs to know, in one screen. */
-function banner({ endpoint }: LocalEngine, region: string, data: string | undefined, streams: WantedStream[]): string {
-  return [
-    `Kinesis is at ${endpoint}, ${data === undefined ? 'in memory: it forgets everything when it stops' : `kept in ${data}`}.`,
-    ...streams.map(({ name }) => `Stream ${name} is there.`),
-    '',
-    `  export AWS_ENDPOINT_URL_KINESIS=${endpoint}`,
-    `  export AWS_REGION=${region}`,
-    '  export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local   # for other SDKs; triton needs none here',
-    '',
-    'Ctrl-C stops it.',
-  ].join('\n')
+function tlsFrom(certFile: string | undefined, keyFile: string | undefined): CertificateFiles | undefined {
+  if (certFile !== undefined && keyFile !== undefined) return { certFile, keyFile }
+  if (certFile === undefined && keyFile === undefined) return undefined
+  throw new UsageError('--tls-cert and --tls-key belong together: a certificate and its private key')
 }
 
 function wantedStreams(text: string, sofar: WantedStream[] = []): WantedStream[] {

@@ -1,7 +1,8 @@
 import { limitExceeded, resourceInUse } from '../api-error.ts'
 import { type ConsumerState, consumerStatus, consumersAt } from '../consumers/consumer-state.ts'
 import { describeConsumer } from '../consumers/describe-consumer.ts'
-import { consumerName, required, streamArn, streamId } from '../shapes/members.ts'
+import { consumerName, required, streamArn, streamId, tags } from '../shapes/members.ts'
+import { addTags } from './change-tags.ts'
 import { arnOf, findStream } from './find-stream.ts'
 import { operation } from './operation.ts'
 
@@ -16,14 +17,7 @@ export const registerStreamConsumer = operation({
       StreamARN: required(streamArn),
       ConsumerName: required(consumerName),
       StreamId: streamId,
-      Tags: {
-        type: 'Map',
-        minLength: 1,
-        maxLength: 200,
-        keyLengths: [1, 128],
-        valueLengths: [0, 256],
-        legacy: { maxLength: 10 },
-      },
+      Tags: tags,
     },
   },
   run(core, input) {
@@ -33,7 +27,7 @@ export const registerStreamConsumer = operation({
     if (!stream.isServing)
       throw resourceInUse(`Stream ${streamName} under account ${account} not ACTIVE, instead in state ${status}`)
     const nowMs = core.clock.now()
-    const { ConsumerName: name, Tags: tags } = input
+    const { ConsumerName: name } = input
     const present = consumersAt(stream.state, nowMs)
     const arn = arnOf(core, streamName)
     if (present.some((consumer) => consumer.name === name))
@@ -42,12 +36,13 @@ export const registerStreamConsumer = operation({
       throw limitExceeded(`No more than ${mostConsumers} consumers may be registered with stream ${arn}.`)
     if (present.filter((consumer) => consumerStatus(consumer, nowMs) === 'CREATING').length >= mostCreating)
       throw limitExceeded(`No more than ${mostCreating} consumers may be in state CREATING under stream ${arn}.`)
+    const given = input.Tags && addTags(core, streamName, undefined, input.Tags)
     const consumer: ConsumerState = {
       name,
       createdSeconds: Math.max(Math.floor(nowMs / 1000), createdSeconds),
       phase: 'CREATING',
       dueMs: nowMs + core.updateStreamMs,
-      ...(tags && { tags: Object.fromEntries(tags) }),
+      ...(given && { tags: given }),
     }
     core.streams.change(stream, { ...stream.state, consumers: [...present, consumer] })
     return { Consumer: describeConsumer(core, streamName, consumer) }

@@ -21,6 +21,7 @@ export interface ApiRequest {
   readonly url: string
   readonly headers: RequestHeaders
   readonly body: Buffer
+  readonly connection: { readonly remoteAddress?: string | undefined; readonly localAddress?: string | undefined }
 }
 
 export interface ApiAnswer {

@@ -3,13 +3,16 @@ import * as http from 'node:http'
 import * as http2 from 'node:http2'
 import * as net from 'node:net'
 import type { Writable } from 'node:stream'
+import * as tls from 'node:tls'
 import { ConfigError } from '../../errors.ts'
+import type { CertificatePair } from '../tls/self-signed-certificate.ts'
 import type { ApiAnswer, ApiRequest } from './answer-request.ts'
 import type { StreamedAnswer } from './streamed-answer.ts'
 
 /**
- * HTTP/1.1 and HTTP/2 (prior knowledge) on one port: the AWS SDK for JavaScript speaks the second by default, most
- * others the first. The first bytes of a connection tell: `PRI ` is HTTP/2.
+ * HTTP/1.1 and HTTP/2 on one port, plain and, with a certificate, over TLS: the AWS SDK for JavaScript speaks plain HTTP/2
+ * by default, most others HTTP/1.1. The first bytes of a connection tell: 0x16 begins TLS, and then ALPN chooses;
+ * `PRI ` is HTTP/2 with prior knowledge.
  */
 export interface OnePortServer {
   readonly port: number
@@ -22,6 +25,8 @@ export interface OnePortOptions {
   host: string
   port: number
   answer: (request: ApiRequest) => Promise<ApiAnswer>
+  /** Without one, TLS is not spoken. */
+  certificate?: CertificatePair | undefined
 }
 
 /** Larger bodies are answered with 413: 10 MiB of data are 13.4 MiB of base64, and keys come on top. */
@@ -45,7 +50,7 @@ const hangUpMs = 200
 /** How long a client may leave a part of a streamed answer unread, in milliseconds; then its connection ends. */
 const drainWithinMs = 300_000
 
-export async function listenOnOnePort({ host, port, answer }: OnePortOptions): Promise<OnePortServer> {
+export async function listenOnOnePort({ host, port, answer, certificate }: OnePortOptions): Promise<OnePortServer> {
   const onRequest = (request: AnyRequest, response: AnyResponse) => {
     serve(request, response, answer, life)
   }
@@ -63,22 +68,33 @@ export async function listenOnOnePort({ host, port, answer }: OnePortOptions): P
     session.on('error', () => session.destroy())
   })
   h2.on('sessionError', () => undefined)
+  const secure = certificate && tlsServer(certificate)
   const sockets = new Set<net.Socket>()
-  const unidentified = new Set<net.Socket>()
+  /** Connections of which we don't know yet what they speak, by their peer, which is the same below and above TLS. */
+  const unidentified = new Map<string, net.Socket>()
+  const take = (socket: net.Socket, kind: ConnectionKind) => {
+    // Within TLS it is ALPN that leads to HTTP/2.
+    const servers = { tls: socket instanceof tls.TLSSocket ? undefined : secure, http1, http2: h2 }
+    if (kind !== 'tls') unidentified.delete(peerOf(socket))
+    // Half a connection is of no use to HTTP/2, and its session would never hear of the end.
+    if (kind === 'http2') socket.allowHalfOpen = false
+    if (servers[kind] === undefined) socket.destroy()
+    else servers[kind].emit('connection', socket)
+    if (kind !== 'http2') process.nextTick(() => socket.resume())
+  }
+  secure?.on('secureConnection', (socket) => {
+    if (socket.alpnProtocol === 'h2') take(socket, 'http2')
+    else identify(socket, (kind) => take(socket, kind))
+  })
   const server = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+    const peer = peerOf(socket)
     sockets.add(socket)
-    unidentified.add(socket)
+    unidentified.set(peer, socket)
     socket.once('close', () => {
       sockets.delete(socket)
-      unidentified.delete(socket)
+      unidentified.delete(peer)
     })
-    identify(socket, (isHttp2) => {
-      unidentified.delete(socket)
-      // Half a connection is of no use to HTTP/2, and its session would never hear of the end.
-      if (isHttp2) socket.allowHalfOpen = false
-      ;(isHttp2 ? h2 : http1).emit('connection', socket)
-      if (!isHttp2) process.nextTick(() => socket.resume())
-    })
+    identify(socket, (kind) => take(socket, kind))
   })
   await startListening(server, host, port)
   // Requests that come too slowly are ended by the HTTP/1.1 server's own watch, which waits for this event.
@@ -90,7 +106,7 @@ export async function listenOnOnePort({ host, port, answer }: OnePortOptions): P
     const closed = once(server, 'close')
     life.isClosing = true
     server.close()
-    for (const socket of unidentified) socket.destroy()
+    for (const socket of unidentified.values()) socket.destroy()
     for (const socket of sockets) {
       // A client that has its answer and does not hang up itself, because it reads no more, is not waited for.
       if (socket.writableFinished) hangUpSoon(socket)
@@ -145,10 +161,30 @@ function listenError(error: NodeJS.ErrnoException, host: string, port: number): 
   return new ConfigError(`cannot listen on ${host}:${port}: ${reason}`, { cause: error })
 }
 
+/** ALPN chooses which HTTP a connection goes on with. */
+function tlsServer({ certificate, key }: CertificatePair): tls.Server {
+  const secure = tls.createServer({
+    cert: certificate,
+    key,
+    ALPNProtocols: ['h2', 'http/1.1'],
+    handshakeTimeout: identifyWithinMs,
+  })
+  // A client that doesn't trust the certificate, is slow or vanishes: its own business.
+  secure.on('tlsClientError', (_, socket) => socket.destroy())
+  return secure
+}
+
+function peerOf(socket: net.Socket): string {
+  return `${socket.remoteAddress} ${socket.remotePort}`
+}
+
+/** What a connection speaks. */
+type ConnectionKind = 'tls' | 'http1' | 'http2'
+
 /** Looks at the first bytes and puts them back. */
-function identify(socket: net.Socket, tell: (isHttp2: boolean) => void): void {
+function identify(socket: net.Socket, tell: (kind: ConnectionKind) => void): void {
   let seen: Buffer = Buffer.alloc(0)
-  const give = (isHttp2: boolean) => {
+  const give = (kind: ConnectionKind) => {
     socket.setTimeout(0)
     socket.off('data', look)
     socket.off('end', hangUp)
@@ -156,14 +192,15 @@ function identify(socket: net.Socket, tell: (isHttp2: boolean) => void): void {
     socket.off('error', hangUp)
     socket.pause()
     socket.unshift(seen)
-    tell(isHttp2)
+    tell(kind)
   }
   const look = (chunk: Buffer) => {
     seen = seen.length === 0 ? chunk : Buffer.concat([seen, chunk])
     const compared = Math.min(seen.length, http2Start.length)
-    if (!seen.subarray(0, compared).equals(http2Start.subarray(0, compared))) give(false)
+    if (seen[0] === tlsStart) give('tls')
+    else if (!seen.subarray(0, compared).equals(http2Start.subarray(0, compared))) give('http1')
     // POST, PUT and PRI begin alike: fewer than four bytes don't tell yet.
-    else if (compared === http2Start.length) give(true)
+    else if (compared === http2Start.length) give('http2')
   }
   const hangUp = () => socket.destroy()
   socket.setTimeout(identifyWithinMs)
@@ -174,6 +211,9 @@ function identify(socket: net.Socket, tell: (isHttp2: boolean) => void): void {
 }
 
 const http2Start = Buffer.from('PRI ')
+
+/** The first byte of a TLS record that carries a handshake. */
+const tlsStart = 0x16
 
 function serve(request: AnyRequest, response: AnyResponse, answer: OnePortOptions['answer'], life: Life): void {
   const chunks: Buffer[] = []
@@ -188,8 +228,8 @@ function serve(request: AnyRequest, response: AnyResponse, answer: OnePortOption
   request.on('end', () => {
     if (length > maxBodyBytes) return
     const body = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, length)
-    const { method = '', url = '', headers } = request
-    void answer({ method, url, headers, body })
+    const { method = '', url = '', headers, socket: connection } = request
+    void answer({ method, url, headers, body, connection })
       .then((given) => deliver(response, given, life))
       .catch(() => cut(response))
   })

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { withCheckpoints } from '../../checkpoints.ts'
+import { withLeases } from '../../checkpoints.ts'
 import { addVerboseFlag } from '../../flags.ts'
 import { tell } from '../../tell.ts'
 
@@ -10,12 +10,12 @@ interface InitFlags {
 
 export function define(command: Command): void {
   addVerboseFlag(command.option('--checkpoint-db <address>', 'checkpoint database; default TRITON_DB'))
-    .description('Create the checkpoint table where it is missing; safe to repeat.')
+    .description('Create the tables of checkpoints and leases where they are missing; safe to repeat.')
     .addHelpText('after', '\nExample:\n  $ triton checkpoint init --checkpoint-db sqlite://triton.db\n')
     .action((flags: InitFlags) =>
-      withCheckpoints(flags, async (store) => {
+      withLeases(flags, async (store) => {
         await store.init()
-        tell('the checkpoint table is ready')
+        tell('the checkpoint tables are ready')
       }),
     )
 }

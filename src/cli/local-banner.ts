@@ -1,0 +1,53 @@
+import { relative } from 'node:path'
+import type { LocalEngine } from '../local/index.ts'
+
+interface BannerFacts {
+  region: string
+  /** As the user wrote it; undefined: in memory. */
+  data: string | undefined
+  streams: readonly string[]
+}
+
+/** What a new user needs to know, in one screen: where the engine is, and what to set for each client. */
+export function localBanner(engine: LocalEngine, { region, data, streams }: BannerFacts): string {
+  const { endpoint, port, certificate } = engine
+  const { hostname } = new URL(endpoint)
+  return [
+    `Kinesis is at ${endpoint}, ${data === undefined ? 'in memory: it forgets everything when it stops' : `kept in ${data}`}.`,
+    ...streams.map((name) => `Stream ${name} is there.`),
+    '',
+    'AWS CLI, SDKs, KCL and triton read these:',
+    `  export AWS_ENDPOINT_URL_KINESIS=${endpoint}`,
+    `  export AWS_REGION=${region}`,
+    '  export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local   # any will do; triton needs none here',
+    ...(certificate === undefined ? [] : trustLines(certificate)),
+    '',
+    'KCL, where DynamoDB and CloudWatch are elsewhere:',
+    `  KinesisAsyncClient.builder().endpointOverride(URI.create("${endpoint}"))`,
+    ...(certificate === undefined
+      ? ['KPL speaks TLS only: start with --tls.']
+      : [
+          'KPL:',
+          `  new KinesisProducerConfiguration().setKinesisEndpoint("${hostname}").setKinesisPort(${port}).setVerifyCertificate(false)`,
+        ]),
+    'Terraform:',
+    `  provider "aws" {`,
+    `    region     = "${region}"`,
+    '    access_key = "local"',
+    '    secret_key = "local"',
+    '    skip_credentials_validation = true',
+    '    skip_requesting_account_id  = true',
+    `    endpoints { kinesis = "${endpoint}" }`,
+    '  }',
+    '',
+    'Ctrl-C stops it.',
+  ].join('\n')
+}
+
+function trustLines({ file }: NonNullable<LocalEngine['certificate']>): string[] {
+  if (file === undefined)
+    return ['  # its certificate is in memory only: --data keeps it in a file that clients can be told to trust']
+  const shortest = relative('', file)
+  const path = shortest.startsWith('..') ? file : shortest
+  return [`  export AWS_CA_BUNDLE=${path} NODE_EXTRA_CA_CERTS=${path}   # the second for Node.js`]
+}
