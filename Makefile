@@ -37,6 +37,7 @@ bench: $(BUILD) ## Measures each path beside its baseline and writes bench/resul
 
 check: $(BUILD) ## Types, lint, format, architecture
 	npx tsc --noEmit
+	npx tsc -p tsconfig.page.json
 	npx biome ci .
 	$(RUN_TESTS) test/architecture.test.ts
 
@@ -53,5 +54,5 @@ $(SETUP): package.json package-lock.json
 
 $(BUILD): $(SETUP) $(SOURCES) tsconfig.json tsconfig.build.json
 	@rm -rf dist
-	npx tsc -p tsconfig.build.json
+	npm run --silent build
 	@touch $@

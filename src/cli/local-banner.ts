@@ -14,6 +14,7 @@ export function localBanner(engine: LocalEngine, { region, data, streams }: Bann
   const { hostname } = new URL(endpoint)
   return [
     `Kinesis is at ${endpoint}, ${data === undefined ? 'in memory: it forgets everything when it stops' : `kept in ${data}`}.`,
+    `Watch it at ${endpoint}/_triton.`,
     ...streams.map((name) => `Stream ${name} is there.`),
     '',
     'AWS CLI, SDKs, KCL and triton read these:',

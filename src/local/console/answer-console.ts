@@ -3,7 +3,9 @@ import type { EngineCore } from '../engine-core.ts'
 import type { ApiAnswer, ApiRequest } from '../wire/answer-request.ts'
 import { checkCaller } from './check-caller.ts'
 import { ConsoleRefusal, jsonAnswer } from './console-answer.ts'
+import { type ViewQuery, viewEngine } from './engine-view.ts'
 import { healthOf } from './health.ts'
+import { pageFile } from './page-file.ts'
 import type { TestControls } from './test-controls.ts'
 
 export interface ConsoleSettings {
@@ -56,8 +58,17 @@ function pagesOf(core: EngineCore, { controls }: ConsoleSettings): Map<string, R
     }
   }
   return new Map<string, Readonly<Record<string, Page>>>([
+    ['/_triton', { GET: () => pageFile('page.html') }],
+    ['/_triton/page.css', { GET: () => pageFile('page.css') }],
+    ['/_triton/page.js', { GET: () => pageFile('page.js') }],
+    ['/_triton/view', { GET: async (_, query) => jsonAnswer(await viewEngine(core, viewQuery(query))) }],
     ['/_triton/health', { GET: () => jsonAnswer(healthOf(core)) }],
     ['/_triton/faults', { POST: withControls((it) => (request) => it.setFaults(request)) }],
     ['/_triton/clock', { POST: withControls((it) => (request) => it.moveClock(request)) }],
   ])
+}
+
+function viewQuery(query: URLSearchParams): ViewQuery {
+  const shard = query.get('shard') ?? ''
+  return { stream: query.get('stream'), shardIndex: /^\d{1,10}$/.test(shard) ? Number(shard) : undefined }
 }

@@ -2,6 +2,7 @@ import type { EngineCore } from '../engine-core.ts'
 import type { LiveStream } from '../state/live-stream.ts'
 import { horizonMs, isExpired, type ShardState } from '../state/stream-state.ts'
 import type { LogPage, ReadQuery } from '../stream-log.ts'
+import { dataBytesOf } from '../stream-log-page.ts'
 import type { AnswerObject } from '../wire/encode-answer.ts'
 import { describeChildShard } from './describe-shard.ts'
 
@@ -28,6 +29,7 @@ export async function readShard(
   if (page === undefined) return { kind: 'gone' }
   if (mayBeFinished && page.recordCount === 0 && page.reachesTip)
     return { kind: 'end', shard, childShards: childrenOf(core, stream, shard) }
+  stream.traffic.got(shardIndex, page.recordCount, dataBytesOf(page))
   return { kind: 'page', shard, page, millisBehindLatest: millisBehind(page, nowMs) }
 }
 

@@ -1,9 +1,11 @@
 import { assert, ClosedError } from '../../errors.ts'
+import { packedHeaderBytes } from '../records/packed-records.ts'
 import type { AppendBlock, ShardTail, StreamLog } from '../stream-log.ts'
 import { RoutingTable } from './routing-table.ts'
 import { ShardWatchers } from './shard-watchers.ts'
 import type { KeptStream, StateStore } from './state-store.ts'
 import { openShards, type ShardState, type StreamState } from './stream-state.ts'
+import { Traffic } from './traffic.ts'
 
 /** One shard's part of a request, packed. */
 export interface ShardBatch {
@@ -49,6 +51,7 @@ export class LiveStream {
   #mark = 0
   readonly #tails = new Map<number, ShardTail>()
   readonly #inFlight = new Map<number, number>()
+  readonly traffic = new Traffic()
   /** Woken by every record that is stored and every change of the state. */
   readonly watchers = new ShardWatchers()
 
@@ -85,6 +88,7 @@ export class LiveStream {
     this.#state = next
     this.#shards = byIndex(next)
     this.#routing = new RoutingTable(openShards(next))
+    this.traffic.forgetAllBut(this.#shards)
     this.watchers.wakeAll()
   }
 
@@ -137,6 +141,11 @@ export class LiveStream {
     return this.#counters[groupOf(shardIndex)] ?? this.#firstSeqIx
   }
 
+  /** The shard's last record, which may still be on its way; undefined when there is none or the log is not open. */
+  tail(shardIndex: number): Readonly<ShardTail> | undefined {
+    return this.#tails.get(shardIndex)
+  }
+
   /** Epoch seconds in the shard's last sequence number; 0 when there is none. */
   lastSeqSeconds(shardIndex: number): number {
     return this.#tails.get(shardIndex)?.lastSeqTimeSeconds ?? 0
@@ -184,6 +193,7 @@ export class LiveStream {
   #number({ shardIndex, recordCount, bytes }: ShardBatch, nowMs: number): AppendBlock {
     const shard = this.#shards.get(shardIndex)
     assert(shard !== undefined && shard.closedMs === undefined, 'records go to open shards only')
+    this.traffic.put(shardIndex, recordCount, bytes.length - recordCount * packedHeaderBytes)
     const firstSeqIx = this.nextSeqIx(shardIndex)
     this.#counters[groupOf(shardIndex)] = firstSeqIx + recordCount
     const tail = this.#tails.get(shardIndex)

@@ -34,7 +34,7 @@ export interface SubscriptionTarget {
  */
 export class Subscription {
   readonly #core: EngineCore
-  readonly #target: SubscriptionTarget
+  readonly target: SubscriptionTarget
   readonly #release: () => void
   #fromSeqIx: number
   /** Of the last record that was delivered. */
@@ -46,7 +46,7 @@ export class Subscription {
 
   constructor(core: EngineCore, target: SubscriptionTarget, release: () => void) {
     this.#core = core
-    this.#target = target
+    this.target = target
     this.#fromSeqIx = target.fromSeqIx
     this.#release = release
   }
@@ -60,7 +60,7 @@ export class Subscription {
   }
 
   async *messages(gone: AbortSignal): AsyncGenerator<Buffer> {
-    const { stream, shardIndex, format } = this.#target
+    const { stream, shardIndex, format } = this.target
     const unwatch = stream.watchers.watch(shardIndex, () => {
       this.#hasNews = true
       this.#onNews?.()
@@ -83,7 +83,7 @@ export class Subscription {
 
   async *#events(): AsyncGenerator<Buffer> {
     const { clock, subscriptions } = this.#core
-    const { stream, shardIndex } = this.#target
+    const { stream, shardIndex } = this.target
     let lastEventMs = Number.NEGATIVE_INFINITY
     while (this.#ending === undefined && this.#hasConsumer()) {
       this.#hasNews = false
@@ -108,23 +108,23 @@ export class Subscription {
   #pageEvent({ shard, page, millisBehindLatest }: ShardReading & { kind: 'page' }): Buffer {
     const last = page.blocks.at(-1)
     if (last !== undefined) this.#lastNumber = lastNumberOf(shard, last)
-    this.#lastNumber ??= numberBefore(this.#target.stream, shard, this.#fromSeqIx, this.#core.clock.now())
+    this.#lastNumber ??= numberBefore(this.target.stream, shard, this.#fromSeqIx, this.#core.clock.now())
     this.#fromSeqIx = page.nextSeqIx
     const members = { ContinuationSequenceNumber: this.#lastNumber, MillisBehindLatest: millisBehindLatest }
-    const { stream, format } = this.#target
+    const { stream, format } = this.target
     return this.#event(writeRecordsPage(shard, page.blocks, members, format, encryptionTypeOf(stream.state)))
   }
 
   /** KCL demands: no ContinuationSequenceNumber if and only if there are children. */
   #endEvent({ shard, childShards }: ShardReading & { kind: 'end' }): Buffer {
     return this.#event(
-      writeRecordsPage(shard, [], { MillisBehindLatest: 0, ChildShards: childShards }, this.#target.format),
+      writeRecordsPage(shard, [], { MillisBehindLatest: 0, ChildShards: childShards }, this.target.format),
     )
   }
 
   /** Records that come one by one travel together; a backlog waits for nobody, unless the engine throttles. */
   #gapMs(page: LogPage, maxBytes: number): number {
-    const { stream, consumer, shardIndex } = this.#target
+    const { stream, consumer, shardIndex } = this.target
     const bytes = dataBytesOf(page)
     const reader = `${stream.state.name}/${consumer.name}`
     const paceMs = this.#core.throttles?.pushedBytes(reader, shardIndex, bytes) ?? 0
@@ -133,11 +133,11 @@ export class Subscription {
   }
 
   #event(payload: Buffer): Buffer {
-    return eventMessage('SubscribeToShardEvent', payload, this.#target.format)
+    return eventMessage('SubscribeToShardEvent', payload, this.target.format)
   }
 
   #hasConsumer(): boolean {
-    const { stream, consumer } = this.#target
+    const { stream, consumer } = this.target
     return (stream.state.consumers ?? []).some(
       ({ name, createdSeconds, phase }) =>
         name === consumer.name && createdSeconds === consumer.createdSeconds && phase !== 'DELETING',

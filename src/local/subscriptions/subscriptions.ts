@@ -71,6 +71,11 @@ export class Subscriptions {
     if (previous !== undefined && isRecent(previous)) throw activeSubscription(core, target)
   }
 
+  /** Who listens to what at this moment. */
+  active(): SubscriptionTarget[] {
+    return Array.from(this.#lives.keys(), ({ target }) => target)
+  }
+
   /** Data and keys that one event may hold. */
   get eventBytes(): number {
     const share = Math.floor(allEventsBytes / Math.max(1, this.#lives.size))

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { checkCaller, checkIsLocal } from '../../src/local/console/check-caller.ts'
-import { MovableClock } from '../../src/local/index.ts'
-import type { ApiRequest } from '../../src/local/wire/answer-request.ts'
-import { startTestEngine } from '../support/engine.ts'
-import { ManualClock } from '../support/manual-clock.ts'
-import { subscribe } from './event-stream-client.ts'
-import { ask, call, jsonWire, send, type WireRequest } from './wire-client.ts'
+import { checkCaller, checkIsLocal } from '../../../src/local/console/check-caller.ts'
+import { MovableClock } from '../../../src/local/index.ts'
+import type { ApiRequest } from '../../../src/local/wire/answer-request.ts'
+import { startTestEngine } from '../../support/engine.ts'
+import { ManualClock } from '../../support/manual-clock.ts'
+import { subscribe } from '../event-stream-client.ts'
+import { ask, call, jsonWire, send, type WireRequest } from '../wire-client.ts'
 
 /** What is under /_triton for machines: health for all, faults and time for tests. */
 const S = { StreamName: 's' }
