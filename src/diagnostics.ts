@@ -146,6 +146,96 @@ export type Diagnostic =
       owner: string
       reason: string
     }
+  | { type: 'worker-started'; client: string; stream: string; owner: string }
+  | { type: 'worker-stopped'; client: string; stream: string; owner: string }
+  | {
+      /** The shards or the leases could not be looked at; tried again at the next round. */ type: 'worker-hindered'
+      client: string
+      stream: string
+      what: 'leases' | 'shards'
+      reason: string
+    }
+  | { type: 'lease-taken'; client: string; stream: string; name: string; owner: string; from: string }
+  | { type: 'lease-asked'; client: string; stream: string; name: string; owner: string; from: string }
+  | {
+      type: 'lease-released'
+      client: string
+      stream: string
+      name: string
+      owner: string
+      reason: 'asked' | 'finished' | 'stopped' | 'gone'
+    }
+  | {
+      /** A shard that should have been somebody's had no lease; it has one now. */ type: 'lease-hole'
+      client: string
+      stream: string
+      shardId: string
+    }
+  | {
+      /** No open shard of a listing takes these hash keys: it was not whole. Nothing is removed by it. */
+      type: 'listing-hole'
+      stream: string
+      /** Decimal. */
+      startHashKey: string
+      endHashKey: string
+    }
+  | {
+      type: 'batch-handled'
+      client: string
+      stream: string
+      shardId: string
+      recordCount: number
+      millisBehindLatest: number
+      durationMs: number
+    }
+  | {
+      /** A handler failed; with a delay it is tried again, else smaller, or left to the policy. */
+      type: 'handler-failed'
+      client: string
+      stream: string
+      shardId: string
+      /** Of the first of its records. */
+      sequenceNumber: string
+      recordCount: number
+      attempt: number
+      delayMs: number
+      reason: string
+    }
+  | {
+      /** A shard halts before a record that fails. Others go on. */ type: 'shard-stopped'
+      client: string
+      stream: string
+      shardId: string
+      sequenceNumber: string
+      retryMs: number
+      reason: string
+    }
+  | { type: 'shard-resumed'; client: string; stream: string; shardId: string; sequenceNumber: string }
+  | {
+      type: 'record-skipped'
+      client: string
+      stream: string
+      shardId: string
+      sequenceNumber: string
+      reason: string
+    }
+  | {
+      type: 'record-dead-lettered'
+      client: string
+      stream: string
+      shardId: string
+      sequenceNumber: string
+      reason: string
+      to: string
+    }
+  | {
+      /** Reading a shard failed for good; tried anew after `delayMs`. */ type: 'shard-read-failed'
+      client: string
+      stream: string
+      shardId: string
+      delayMs: number
+      reason: string
+    }
   // client of tritond
   | {
       /** `put` of a non-blocking stream did not hand records on. At most once a second and reason. */

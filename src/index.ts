@@ -6,8 +6,14 @@ export { type OpenStoreOptions, openStore } from './archive/open-store.ts'
 export type { Day } from './archive/read-archives.ts'
 export { type StreamFromStoreOptions, streamFromStore } from './archive/stream-from-store.ts'
 export type { Checkpoint, CheckpointRow, CheckpointStore } from './checkpoint/checkpoint-store.ts'
+export type { Lease, LeaseFacts, LeaseStore } from './checkpoint/lease-store.ts'
 export { MemoryCheckpointStore } from './checkpoint/memory-checkpoint-store.ts'
-export { type OpenCheckpointStoreOptions, openCheckpointStore } from './checkpoint/open-checkpoint-store.ts'
+export { MemoryLeaseStore } from './checkpoint/memory-lease-store.ts'
+export {
+  type OpenCheckpointStoreOptions,
+  openCheckpointStore,
+  openLeaseStore,
+} from './checkpoint/open-checkpoint-store.ts'
 export { type Clock, systemClock, type Timer } from './clock.ts'
 export {
   type Config,
@@ -48,6 +54,10 @@ export {
   TritonError,
   UnavailableError,
 } from './errors.ts'
+export type { DeadLetter, DeadLetterPlace, FailurePolicy } from './group/failure-policy.ts'
+export type { HandlerContext } from './group/handler-context.ts'
+export type { Worker } from './group/worker.ts'
+export type { BatchHandler, RecordHandler, WorkerOptions } from './group/worker-options.ts'
 export { type AwsKinesisOptions, createAwsKinesisApi } from './kinesis/aws-kinesis-api.ts'
 export type {
   ChildShard,
@@ -69,6 +79,7 @@ export { MsgpackExt } from './record/msgpack-ext.ts'
 export { MsgpackMap } from './record/msgpack-map.ts'
 export { type RecordCodec, type RecordCodecOptions, recordCodec } from './record/record-codec.ts'
 export type { RecordPlace } from './record/tri-positions.ts'
+export { type CreateWorkerOptions, createWorker } from './stream/create-worker.ts'
 export { initCheckpointTable } from './stream/init-checkpoint-table.ts'
 export {
   getStream,

@@ -1,5 +1,6 @@
 import { checkpointSettings } from './checkpoint/checkpoint-settings.ts'
 import type { CheckpointStore } from './checkpoint/checkpoint-store.ts'
+import type { LeaseStore } from './checkpoint/lease-store.ts'
 import { openCheckpointStore } from './checkpoint/open-checkpoint-store.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { type Config, definitionOf, type StreamDefinition } from './config.ts'
@@ -8,6 +9,8 @@ import type { CheckpointTarget, IterateOptions, StartPosition } from './consumer
 import type { StreamIterator } from './consumer/stream-iterator.ts'
 import type { Decode } from './consumer/stream-record.ts'
 import { ClosedError, RecordError } from './errors.ts'
+import { Worker } from './group/worker.ts'
+import type { WorkerOptions } from './group/worker-options.ts'
 import { createAwsKinesisApi } from './kinesis/aws-kinesis-api.ts'
 import type { KinesisApi, PutEntry } from './kinesis/kinesis-api.ts'
 import { type Shard, shardIdOf } from './kinesis/shard.ts'
@@ -153,6 +156,20 @@ export class Stream<T = unknown> implements AsyncDisposable {
       { api: this.#api, stream: this.definition.name, decode: this.#codec.decode as Decode<T> },
       start,
       { clock, random, checkpoint: this.#checkpointTarget, ...consumer, ...options, signal: AbortSignal.any(given) },
+    )
+  }
+
+  /**
+   * A worker that reads this stream: what `createWorker` calls. `leases`: where the group keeps its leases and
+   * checkpoints; the worker closes it where it is told to. Closing the stream stops the worker, too.
+   */
+  openWorker(leases: LeaseStore, options: WorkerOptions<T>, closesLeases = false): Worker<T> {
+    this.#refuseIfClosed('read from')
+    const { clock = systemClock, random = systemRandom } = this.#options
+    const given = [this.#closing.signal, options.signal].filter((signal) => signal !== undefined)
+    return new Worker<T>(
+      { api: this.#api, stream: this.definition.name, decode: this.#codec.decode as Decode<T>, leases, closesLeases },
+      { clock, random, ...options, signal: AbortSignal.any(given) },
     )
   }
 

@@ -29,9 +29,8 @@ export async function acquireLease(keeper: LeaseKeeper, options: AcquireLeaseOpt
   for (let isTold = false; !signal?.aborted; ) {
     const leases = (await store.list(client, stream)).filter((lease) => lease.name === name)
     const nowMs = clock.monotonic()
-    observer.observe(leases, nowMs)
-    const [lease] = leases
-    if (lease !== undefined && (lease.owner === '' || observer.isExpired(lease, nowMs))) {
+    const [lease] = observer.observe(leases, nowMs)
+    if (lease !== undefined && (lease.owner === '' || lease.expiresAtMs <= nowMs)) {
       const [held] = await keeper.take([lease])
       if (held !== undefined) return held
     } else if (lease === undefined) {

@@ -6,6 +6,7 @@ import type { LeaseChange } from './lease-store.ts'
 export function checkChanges(changes: readonly LeaseChange[]): void {
   for (const change of changes) {
     checkText('lease name', change.name)
+    if ('to' in change && change.to !== '') checkText('lease owner', change.to)
     if ('by' in change) checkText('lease owner', change.by)
     if ('next' in change) {
       assert(change.next > change.counter, "an owner's write raises the counter")

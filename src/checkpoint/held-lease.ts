@@ -20,7 +20,7 @@ export class HeldLease {
   triedCounter: number
   /** Nothing is done under this lease after it: `failoverMs` after the last successful write began, monotonic. */
   deadlineMs: number
-  #pending: PendingWrite = { changes: [], waiting: [], isUrgent: false, isRelease: false }
+  #pending = newWrite()
 
   constructor(name: string, counter: number, deadlineMs: number, onUrgent: () => void) {
     this.name = name
@@ -40,6 +40,13 @@ export class HeldLease {
     this.#pending.checkpoint = checkpoint
   }
 
+  /** As `note`; answers how many records were noted since the last write. */
+  noteDone(checkpoint: Checkpoint, recordCount: number): number {
+    this.#pending.checkpoint = checkpoint
+    this.#pending.recordCount += recordCount
+    return this.#pending.recordCount
+  }
+
   /** What will be written next, when nothing else comes. */
   get noted(): Checkpoint | undefined {
     return this.#pending.checkpoint
@@ -51,12 +58,17 @@ export class HeldLease {
    * checkpoint stays noted.
    */
   write(changes: readonly LeaseChange[] = []): Promise<void> {
-    return this.#ask({ changes, isRelease: false })
+    return this.#ask({ changes })
   }
 
-  /** As `write`, and gives the lease back. */
-  release(changes: readonly LeaseChange[] = []): Promise<void> {
-    return this.#ask({ changes, isRelease: true })
+  /** As `write`, and gives the lease to `to`, or back when that is empty. */
+  release(to = ''): Promise<void> {
+    return this.#ask({ changes: [], releaseTo: to })
+  }
+
+  /** As `write`, and gives the lease back as finished, also when no checkpoint says so. */
+  finish(changes: readonly LeaseChange[]): Promise<void> {
+    return this.#ask({ changes, releaseTo: '', isFinished: true })
   }
 
   get isUrgent(): boolean {
@@ -66,7 +78,7 @@ export class HeldLease {
   /** For the keeper: what to write now; what comes later is another write. */
   takePending(): PendingWrite {
     const pending = this.#pending
-    this.#pending = { changes: [], waiting: [], isUrgent: false, isRelease: false }
+    this.#pending = newWrite()
     return pending
   }
 
@@ -83,12 +95,13 @@ export class HeldLease {
     for (const waiting of this.takePending().waiting) waiting.reject(reason)
   }
 
-  #ask({ changes, isRelease }: { changes: readonly LeaseChange[]; isRelease: boolean }): Promise<void> {
+  #ask({ changes, releaseTo, isFinished = false }: AskedWrite): Promise<void> {
     if (this.#life.signal.aborted) return Promise.reject(this.#life.signal.reason)
     return new Promise((resolve, reject) => {
       const pending = this.#pending
       pending.isUrgent = true
-      pending.isRelease ||= isRelease
+      pending.releaseTo ??= releaseTo
+      pending.isFinished ||= isFinished
       pending.changes.push(...changes)
       pending.waiting.push({ resolve, reject })
       this.#onUrgent()
@@ -101,7 +114,21 @@ export interface PendingWrite {
   changes: LeaseChange[]
   waiting: { resolve: () => void; reject: (error: unknown) => void }[]
   isUrgent: boolean
-  isRelease: boolean
+  /** Who has it afterwards, when it is released. */
+  releaseTo: string | undefined
+  isFinished: boolean
+  /** Records that the checkpoint covers and the last write did not. */
+  recordCount: number
+}
+
+function newWrite(): PendingWrite {
+  return { changes: [], waiting: [], isUrgent: false, releaseTo: undefined, isFinished: false, recordCount: 0 }
+}
+
+interface AskedWrite {
+  changes: readonly LeaseChange[]
+  releaseTo?: string
+  isFinished?: boolean
 }
 
 export function leaseTaken(name: string, by: string | undefined): LeaseLostError {

@@ -156,10 +156,12 @@ export class LeaseKeeper implements AsyncDisposable {
   #changeOf(lease: HeldLease, pending: PendingWrite): LeaseChange & { type: 'renew' | 'release' } {
     const { counter, facts } = lease
     lease.triedCounter += 1
+    const { releaseTo } = pending
     return {
-      type: pending.isRelease ? 'release' : 'renew',
+      ...(releaseTo === undefined ? { type: 'renew' } : { type: 'release', to: releaseTo }),
       ...{ name: lease.name, by: this.owner, counter, next: lease.triedCounter, facts },
       ...(pending.checkpoint === undefined ? {} : { checkpoint: pending.checkpoint }),
+      ...(pending.isFinished ? { isFinished: true } : {}),
     }
   }
 
@@ -172,7 +174,7 @@ export class LeaseKeeper implements AsyncDisposable {
     }
     lease.counter = next
     lease.deadlineMs = begunMs + this.#options.failoverMs
-    if (pending.isRelease) this.#end(lease, leaseReleased(lease.name))
+    if (pending.releaseTo !== undefined) this.#end(lease, leaseReleased(lease.name))
     for (const waiting of pending.waiting) waiting.resolve()
   }
 

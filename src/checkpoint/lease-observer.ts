@@ -14,35 +14,35 @@ export class LeaseObserver {
   }
 
   /** All leases as they are now; what is not among them is forgotten. `nowMs`: when the answer had come. */
-  observe(leases: readonly Lease[], nowMs: number): void {
+  observe(leases: readonly Lease[], nowMs: number): ObservedLease[] {
     const seen = new Map<string, Seen>()
-    for (const { name, owner, counter } of leases) {
-      const before = this.#seen.get(name)
-      const isSame = before !== undefined && before.owner === owner && before.counter === counter
-      seen.set(name, isSame ? before : { owner, counter, sinceMs: nowMs })
-    }
+    const observed = leases.map((lease): ObservedLease => {
+      const before = this.#seen.get(lease.name)
+      const isSame = before !== undefined && before.owner === lease.owner && before.counter === lease.counter
+      const firstMs = before?.firstMs ?? nowMs
+      const now = isSame ? before : { owner: lease.owner, counter: lease.counter, sinceMs: nowMs, firstMs }
+      seen.set(lease.name, now)
+      const expiresAtMs = lease.owner === '' ? Number.POSITIVE_INFINITY : now.sinceMs + this.#failoverMs
+      return { ...lease, firstSeenMs: now.firstMs, seenMs: now.sinceMs, expiresAtMs }
+    })
     this.#seen = seen
+    return observed
   }
+}
 
-  /** Whether its owner must have stopped. A free lease is not expired. */
-  isExpired({ name, owner }: Lease, nowMs: number): boolean {
-    if (owner === '') return false
-    const seen = this.#seen.get(name)
-    return seen !== undefined && seen.owner === owner && nowMs - seen.sinceMs >= this.#failoverMs
-  }
-
-  /** When the next lease of somebody else expires, should its owner have died. */
-  nextExpiryMs(self: string): number {
-    let earliestMs = Number.POSITIVE_INFINITY
-    for (const { owner, sinceMs } of this.#seen.values()) {
-      if (owner !== '' && owner !== self) earliestMs = Math.min(earliestMs, sinceMs + this.#failoverMs)
-    }
-    return earliestMs
-  }
+/** A lease, and when it expires if nothing of it changes; on the observer's monotonic clock. */
+export interface ObservedLease extends Lease {
+  /** When a lease of this name was first seen. */
+  firstSeenMs: number
+  /** When it was first seen as it is. */
+  seenMs: number
+  /** Never for a free lease. */
+  expiresAtMs: number
 }
 
 interface Seen {
   owner: string
   counter: number
   sinceMs: number
+  firstMs: number
 }

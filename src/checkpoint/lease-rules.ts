@@ -57,12 +57,12 @@ function newLease(name: string, parentIds: readonly string[]): Lease {
  * one who released does well to think that it is rid of the lease.
  */
 function isReleasedBefore(lease: Lease, change: LeaseChange & { type: 'renew' | 'release' }): boolean {
-  return change.type === 'release' && lease.owner === '' && lease.counter === change.next
+  return change.type === 'release' && lease.owner === change.to && lease.counter === change.next
 }
 
 function written(lease: Lease, change: LeaseChange & { type: 'renew' | 'release' }): Lease {
-  const { checkpoint, facts, next, type } = change
-  const state = checkpoint?.isFinished ? 'finished' : checkpoint !== undefined ? 'begun' : lease.state
-  const owner = type === 'release' ? '' : lease.owner
-  return { ...lease, owner, counter: next, state, facts: facts ?? lease.facts }
+  const { checkpoint, facts = lease.facts, isFinished = checkpoint?.isFinished, next } = change
+  const state = isFinished ? 'finished' : checkpoint !== undefined ? 'begun' : lease.state
+  const given = change.type === 'release' ? { owner: change.to, wantedBy: '' } : {}
+  return { ...lease, ...given, counter: next, state, facts }
 }

@@ -65,8 +65,8 @@ export type LeaseChange =
   | { type: 'take'; name: string; by: string; owner: string; counter: number; next: number }
   /** The owner says that it is alive, and may move the checkpoint. */
   | OwnerChange<'renew'>
-  /** As `renew`, and nobody has the lease afterwards. Who asked for it stays noted. */
-  | OwnerChange<'release'>
+  /** As `renew`, and `to` has the lease afterwards: who asked for it, or, when empty, nobody. */
+  | (OwnerChange<'release'> & { to: string })
   /** Asks `owner`, as observed, to hand it over. Does not touch the counter. Whoever asked before is superseded. */
   | { type: 'ask'; name: string; by: string; owner: string }
   /** Removes it, when nothing has changed since it was observed. */
@@ -84,6 +84,8 @@ export interface OwnerChange<T extends string> {
   facts?: LeaseFacts
   /** Written in the same transaction, and only if the lease is held. */
   checkpoint?: Checkpoint
+  /** The shard is at its end although no position says so: it is gone. @default as the checkpoint says */
+  isFinished?: boolean
 }
 
 export interface LeaseAnswer {

@@ -114,6 +114,56 @@ export function describeDiagnostic(news: Diagnostic): [level: Level, message: st
       return ['warn', `${news.leaseCount} leases of ${news.client} on ${news.stream} are not renewed: ${news.reason}`]
     case 'lease-lost':
       return ['warn', `${news.stream}: ${news.reason}`]
+    case 'worker-started':
+      return ['info', `worker ${news.owner} of ${news.client} works on ${news.stream}`]
+    case 'worker-stopped':
+      return ['info', `worker ${news.owner} of ${news.client} has left ${news.stream}`]
+    case 'worker-hindered':
+      return ['warn', `the ${news.what} of ${news.client} on ${news.stream} can't be looked at: ${news.reason}`]
+    case 'lease-taken':
+      return ['info', `${news.stream} ${news.name} is ours now${news.from && `, after ${news.from}`}`]
+    case 'lease-asked':
+      return ['info', `${news.stream} ${news.name} is asked of ${news.from}`]
+    case 'lease-released':
+      return ['info', `${news.stream} ${news.name} is given back (${news.reason})`]
+    case 'lease-hole':
+      return ['warn', `${news.stream} ${news.shardId} had no lease for ${news.client}; it has one now`]
+    case 'listing-hole':
+      return [
+        'warn',
+        `the listing of ${news.stream} has no open shard for the hash keys ${news.startHashKey} to ${news.endHashKey}`,
+      ]
+    case 'batch-handled':
+      return [
+        'debug',
+        `handled ${news.recordCount} records of ${news.stream} ${news.shardId} in ${ms(news.durationMs)}, ` +
+          `${ms(news.millisBehindLatest)} behind the tip`,
+      ]
+    case 'handler-failed':
+      return [
+        'warn',
+        `the handler failed at ${news.recordCount} records of ${news.stream} ${news.shardId} from ${news.sequenceNumber} on ` +
+          `(attempt ${news.attempt}${news.delayMs > 0 ? `, again in ${ms(news.delayMs)}` : ''}): ${news.reason}`,
+      ]
+    case 'shard-stopped':
+      return [
+        'error',
+        `${news.stream} ${news.shardId} is stopped before ${news.sequenceNumber}, tried again in ${ms(news.retryMs)}: ${news.reason}`,
+      ]
+    case 'shard-resumed':
+      return ['info', `${news.stream} ${news.shardId} goes on: ${news.sequenceNumber} is handled`]
+    case 'record-skipped':
+      return ['error', `${news.stream} ${news.shardId} ${news.sequenceNumber} is skipped: ${news.reason}`]
+    case 'record-dead-lettered':
+      return [
+        'error',
+        `${news.stream} ${news.shardId} ${news.sequenceNumber} went to ${news.to} instead of the handler: ${news.reason}`,
+      ]
+    case 'shard-read-failed':
+      return [
+        'error',
+        `${news.stream} ${news.shardId} can't be read, tried again in ${ms(news.delayMs)}: ${news.reason}`,
+      ]
     case 'message-dropped':
       return ['warn', `${news.recordCount} records of ${news.stream} did not go to tritond: ${news.detail}`]
     case 'durable-resent':

@@ -54,7 +54,7 @@ export async function beginReading(settings: ReadSettings, signal: AbortSignal):
  * has none yet and is waited for. Resolves undefined when `signal` fired.
  */
 export async function listShards(
-  settings: ReadSettings,
+  settings: Pick<ReadSettings, 'api' | 'stream' | 'clock' | 'random'>,
   signal: AbortSignal,
   deadlineMs = Number.POSITIVE_INFINITY,
 ): Promise<Shard[] | undefined> {

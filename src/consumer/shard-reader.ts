@@ -19,8 +19,10 @@ export interface ShardReaderOptions {
   position: Position
   /** Records asked for per GetRecords call, 1..10,000. @default as many as make a page of about 1 MiB */
   limit?: number | undefined
-  /** Pause after a page that reached the shard's tip, in milliseconds. @default 250 */
-  idlePollMs?: number
+  /** What a page may take in memory, its records' overhead included, in bytes. @default 2.5 MiB */
+  pageBytes?: number
+  /** Pause after a page that reached the shard's tip, in milliseconds; asked for each time. @default 250 */
+  idlePollMs?: number | (() => number)
   /** GetRecords calls a second; Kinesis allows 5, shared by all readers of the shard. @default 5 */
   callsPerSecond?: number
   /** What pages may lie about, over all shards that share it; none: the caller bounds it by not calling `next`. */
@@ -141,8 +143,13 @@ export class ShardReader {
     const last = answer.records.at(-1)
     if (last !== undefined) this.#position = { type: 'AFTER_SEQUENCE_NUMBER', sequenceNumber: last.sequenceNumber }
     if (records.length < answer.records.length && records.length === 0 && !this.#isEnded) return undefined
-    if (answer.millisBehindLatest === 0) this.#notBeforeMs = begunMs + (this.#options.idlePollMs ?? defaultIdlePollMs)
+    if (answer.millisBehindLatest === 0) this.#notBeforeMs = begunMs + this.#idlePollMs()
     return this.#toPage(answer, records, begunMs)
+  }
+
+  #idlePollMs(): number {
+    const { idlePollMs = defaultIdlePollMs } = this.#options
+    return typeof idlePollMs === 'function' ? idlePollMs() : idlePollMs
   }
 
   #toPage(answer: Page, records: EncodedRecord[], begunMs: number): ShardPage {
@@ -177,7 +184,10 @@ export class ShardReader {
   #aimAtPageSize(recordCount: number): void {
     if (this.#options.limit !== undefined || recordCount === 0) return
     const recordBytes = this.#expectedBytes / recordCount
-    this.#limit = Math.max(1, Math.min(maxGetRecords, Math.floor(pageAimBytes / recordBytes)))
+    this.#limit = Math.max(
+      1,
+      Math.min(maxGetRecords, Math.floor((this.#options.pageBytes ?? pageAimBytes) / recordBytes)),
+    )
   }
 
   /** Resolves true when the next call may go: neither too many a second nor in a pause; false when the signal fired. */

@@ -1,0 +1,33 @@
+import type { StreamRecord } from '../consumer/stream-record.ts'
+import type { BatchProgress } from './batch-progress.ts'
+import type { HandlerContext } from './handler-context.ts'
+import type { WorkerSettings } from './worker-options.ts'
+
+export interface HandlerCall<T> {
+  settings: WorkerSettings<T>
+  progress: BatchProgress<T>
+  attempt: number
+  millisBehindLatest: number
+  signal: AbortSignal
+}
+
+/** One attempt at these records of one shard: one call of `handler`, or one of `handleRecord` for each. */
+export async function callHandler<T>(records: StreamRecord<T>[], call: HandlerCall<T>): Promise<void> {
+  const { settings, progress, attempt, millisBehindLatest, signal } = call
+  const { handler, handleRecord } = settings
+  const { shardId } = records[0] as StreamRecord<T>
+  const contextOf = (given: readonly StreamRecord<T>[]): HandlerContext<T> => ({
+    ...{ shardId, millisBehindLatest, attempt, signal },
+    checkpoint: (record) => progress.keep(given, record?.sequenceNumber),
+  })
+  if (handler !== undefined) {
+    await handler(records, contextOf(records))
+    return
+  }
+  for (const record of records) {
+    if (signal.aborted) return
+    await handleRecord?.(record, contextOf([record]))
+    if (signal.aborted) return
+    progress.done([record])
+  }
+}

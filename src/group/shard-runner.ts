@@ -1,0 +1,237 @@
+import type { HeldLease } from '../checkpoint/held-lease.ts'
+import type { PrefetchBudget } from '../consumer/prefetch-budget.ts'
+import { type ShardPage, ShardReader } from '../consumer/shard-reader.ts'
+import { type StreamRecord, toStreamRecord } from '../consumer/stream-record.ts'
+import { isObserved, report } from '../diagnostics.ts'
+import { ClosedError } from '../errors.ts'
+import { describePosition, type Position } from '../kinesis/position.ts'
+import { BatchProgress } from './batch-progress.ts'
+import { callHandler } from './call-handler.ts'
+import type { Gate } from './gate.ts'
+import { handleBatch } from './handle-batch.ts'
+import type { WorkerSettings } from './worker-options.ts'
+
+export interface ShardRunnerOptions<T> {
+  settings: WorkerSettings<T>
+  lease: HeldLease
+  /** Whether anything may be done under the lease now. */
+  isHeld: () => boolean
+  position: Position
+  budget: PrefetchBudget
+  /** Lets so many handlers run at the same time. */
+  gate: Gate
+  /** What a page may take in memory, in bytes. */
+  pageBytes: number
+  idlePollMs: () => number
+}
+
+/** How a runner's reading came to its end. */
+export type RunEnd =
+  /** All of a closed shard is handled. */
+  | { type: 'finished'; page: ShardPage }
+  /** It was asked to stop, and what was in hand is handled or called off. */
+  | { type: 'stopped' }
+  /** The lease is gone. */
+  | { type: 'lost' }
+
+/**
+ * Reads one shard and has its records handled, for as long as its lease is held. It writes nothing itself but through
+ * the lease, and never gives it back: whoever runs it does, when it has ended.
+ *
+ *     running    until the shard's end, `stop`, or the loss of the lease
+ *     stopping   no further batch begins; the one in hand may end until the time is up, then its signal fires
+ *     over       `run` has resolved, or rejected with what reading failed of for good
+ */
+export class ShardRunner<T> {
+  readonly shardId: string
+  readonly #options: ShardRunnerOptions<T>
+  readonly #lease: HeldLease
+  /** Fires when no further batch may begin: reading ends. */
+  readonly #stopping = new AbortController()
+  /** Fires when what is in hand must end, too. */
+  readonly #life = new AbortController()
+  #over: Promise<RunEnd> | undefined
+  #progress: BatchProgress<T> | undefined
+
+  /** Facts for the watch and the status. */
+  readonly state: RunnerState
+
+  constructor(options: ShardRunnerOptions<T>) {
+    this.shardId = options.lease.name
+    this.#options = options
+    this.#lease = options.lease
+    this.state = {
+      position: describePosition(options.position),
+      sequenceNumber: 'sequenceNumber' in options.position ? options.position.sequenceNumber : undefined,
+      movedAtMs: options.settings.clock.monotonic(),
+      behindMs: -1,
+      handlerSinceMs: undefined,
+      halted: '',
+      handledCount: 0,
+      handledBytes: 0,
+    }
+    options.lease.signal.addEventListener('abort', this.#onLost, { once: true })
+    if (options.lease.signal.aborted) this.#onLost()
+  }
+
+  run(): Promise<RunEnd> {
+    this.#over ??= this.#run().finally(() => {
+      this.#life.abort(new ClosedError(`${this.shardId} is not read here any more`))
+      this.#lease.signal.removeEventListener('abort', this.#onLost)
+    })
+    return this.#over
+  }
+
+  /** Lets the batch in hand end, for `handOffMs` at most, and begins no other. Resolves when nothing runs any more. */
+  async stop(handOffMs: number): Promise<void> {
+    const { clock } = this.#options.settings
+    this.#stopping.abort()
+    const timer = clock.setTimer(
+      () => this.#abort(new ClosedError(`${this.shardId} is handed over: time is up`)),
+      handOffMs,
+    )
+    await this.#over?.catch(() => {}) // told by whoever runs it
+    timer.cancel()
+  }
+
+  async #run(): Promise<RunEnd> {
+    const { api, stream, callsPerSecond, clock, random } = this.#options.settings
+    const { budget, pageBytes, idlePollMs, position } = this.#options
+    report({ type: 'shard-started', stream, shardId: this.shardId, from: describePosition(position) })
+    const reader = new ShardReader({
+      ...{ api, stream, shardId: this.shardId, position, pageBytes, idlePollMs, callsPerSecond, budget, clock, random },
+      signal: this.#stopping.signal,
+    })
+    let coming = this.#next(reader)
+    for (;;) {
+      const page = await coming
+      if (page === undefined) return { type: this.#lease.signal.aborted ? 'lost' : 'stopped' }
+      if (!page.isEnd) coming = this.#next(reader)
+      try {
+        await this.#handlePage(page)
+      } catch (error) {
+        this.#stopping.abort()
+        throw error
+      } finally {
+        budget.release(page.heldBytes)
+        if (this.#stopping.signal.aborted && !page.isEnd) await this.#drop(coming)
+      }
+      if (this.#stopping.signal.aborted) return { type: this.#lease.signal.aborted ? 'lost' : 'stopped' }
+      if (page.isEnd) return { type: 'finished', page }
+    }
+  }
+
+  /** The page after the one in hand. It may fail while nobody waits for it yet. */
+  #next(reader: ShardReader): Promise<ShardPage | undefined> {
+    const coming = reader.next()
+    coming.catch(() => {})
+    return coming
+  }
+
+  async #drop(coming: Promise<ShardPage | undefined>): Promise<void> {
+    const page = await coming.catch(() => undefined)
+    if (page !== undefined) this.#options.budget.release(page.heldBytes)
+  }
+
+  async #handlePage(page: ShardPage): Promise<void> {
+    const { settings } = this.#options
+    this.state.behindMs = page.millisBehindLatest
+    if (page.millisBehindLatest === 0 && page.records.length === 0) this.state.movedAtMs = settings.clock.monotonic()
+    for (let from = 0; from < page.records.length; from += settings.batchRecords) {
+      if (this.#stopping.signal.aborted) return
+      const records = page.records
+        .slice(from, from + settings.batchRecords)
+        .map((encoded) => toStreamRecord(this.shardId, encoded, settings.decode))
+      await this.#handle(records, page.millisBehindLatest)
+    }
+    this.#lease.facts = { ...this.#lease.facts, behindMs: page.millisBehindLatest }
+  }
+
+  async #handle(records: StreamRecord<T>[], millisBehindLatest: number): Promise<void> {
+    const { settings, gate, isHeld } = this.#options
+    const life = this.#life.signal
+    const { client, stream, clock, isManual } = settings
+    this.#tellUndecodable(records)
+    if (!(await gate.enter(this.#stopping.signal))) return
+    const begunMs = clock.monotonic()
+    this.state.handlerSinceMs = begunMs
+    const progress = new BatchProgress(records, {
+      lease: this.#lease,
+      isManual,
+      flushAfter: settings.checkpointRecords,
+      onMoved: (sequenceNumber) => {
+        this.state.sequenceNumber = sequenceNumber
+        this.state.movedAtMs = clock.monotonic()
+      },
+    })
+    this.#progress = progress
+    try {
+      await progress.handleByKey(settings.keysWithinShard, (lane) =>
+        handleBatch(lane, settings, {
+          shardId: this.shardId,
+          stopping: this.#stopping.signal,
+          get isOver() {
+            return life.aborted
+          },
+          attempt: async (some, attempt) => {
+            if (!isHeld()) return
+            await callHandler(some, { settings, progress, attempt, millisBehindLatest, signal: life })
+            isHeld()
+          },
+          unhandled: (some) => progress.unhandled(some),
+          done: (some) => progress.done(some),
+          halted: (_, reason) => {
+            this.state.halted = reason
+          },
+        }),
+      )
+    } finally {
+      this.#progress = undefined
+      this.state.handlerSinceMs = undefined
+      gate.leave()
+    }
+    this.state.handledCount += progress.doneCount
+    for (const record of records) this.state.handledBytes += record.bytes.length
+    if (!isObserved()) return
+    report({
+      ...{ type: 'batch-handled', client, stream, shardId: this.shardId, recordCount: progress.doneCount },
+      ...{ millisBehindLatest, durationMs: clock.monotonic() - begunMs },
+    })
+  }
+
+  #tellUndecodable(records: readonly StreamRecord<T>[]): void {
+    const { stream } = this.#options.settings
+    for (const { error, shardId, sequenceNumber } of records) {
+      if (error !== undefined) {
+        report({ type: 'record-undecodable', stream, shardId, sequenceNumber, reason: error.message })
+      }
+    }
+  }
+
+  #abort(reason: unknown): void {
+    this.#stopping.abort(reason)
+    this.#life.abort(reason)
+    this.#progress?.abandon()
+  }
+
+  readonly #onLost = () => {
+    this.#abort(this.#lease.signal.reason)
+  }
+}
+
+export interface RunnerState {
+  /** Where it began, for people. */
+  position: string
+  /** Last record that is done with; undefined before the first. */
+  sequenceNumber: string | undefined
+  /** When the position last moved, or there was nothing to read; monotonic. */
+  movedAtMs: number
+  /** -1 before the first page. */
+  behindMs: number
+  /** Since when a handler has been running; undefined while none is. */
+  handlerSinceMs: number | undefined
+  /** Why the shard halts; empty when it does not. */
+  halted: string
+  handledCount: number
+  handledBytes: number
+}

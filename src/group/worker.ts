@@ -1,0 +1,249 @@
+import { setMaxListeners } from 'node:events'
+import { LeaseKeeper } from '../checkpoint/lease-keeper.ts'
+import { LeaseObserver, type ObservedLease } from '../checkpoint/lease-observer.ts'
+import { type Lease, type LeaseChange, unknownFacts } from '../checkpoint/lease-store.ts'
+import { sleep } from '../clock.ts'
+import { PrefetchBudget } from '../consumer/prefetch-budget.ts'
+import { report } from '../diagnostics.ts'
+import { shardIndexOf } from '../kinesis/shard.ts'
+import { Gate } from './gate.ts'
+import { reasonOf } from './handle-batch.ts'
+import { isMemberLease, memberLeaseName } from './member-lease.ts'
+import { planLeases } from './plan-leases.ts'
+import { ShardRegister } from './shard-register.ts'
+import { ShardSeat } from './shard-seat.ts'
+import { resolveWorkerSettings, type WorkerOptions, type WorkerSettings, type WorkerSource } from './worker-options.ts'
+
+/**
+ * One member of a group: shares the shards of a stream with the other workers of its client, and has their records
+ * handled.
+ *
+ *     working    from the constructor on: round after round it looks at the leases, takes its share, and answers those
+ *                who ask for theirs; whatever fails is told and tried again, it never gives up by itself
+ *     closing    `close`, or the signal: takes nothing more, lets the batches in hand end, gives everything back
+ *     closed     nothing of it runs any more
+ */
+export class Worker<T> implements AsyncDisposable {
+  /** Its name among the group's workers; new with each start. */
+  readonly owner: string
+  readonly #settings: WorkerSettings<T>
+  readonly #keeper: LeaseKeeper
+  readonly #observer: LeaseObserver
+  readonly #register: ShardRegister
+  readonly #seats = new Map<string, ShardSeat<T>>()
+  readonly #budget: PrefetchBudget
+  readonly #gate: Gate
+  readonly #closing = new AbortController()
+  readonly #working: Promise<unknown>
+  readonly #signal: AbortSignal | undefined
+  #leases: readonly ObservedLease[] = []
+  #wake: (() => void) | undefined
+  #isWoken = false
+  #closed: Promise<void> | undefined
+
+  constructor(source: WorkerSource<T>, options: WorkerOptions<T>) {
+    const settings = resolveWorkerSettings(source, options)
+    const { client, stream, owner, failoverMs, clock, leases } = settings
+    this.#settings = settings
+    this.owner = owner
+    setMaxListeners(0, this.#closing.signal)
+    this.#observer = new LeaseObserver(failoverMs)
+    this.#register = new ShardRegister(settings, this.#closing.signal)
+    this.#budget = new PrefetchBudget(settings.prefetchBytes)
+    this.#gate = new Gate(settings.shardConcurrency)
+    this.#keeper = new LeaseKeeper({
+      ...{ store: leases, client, stream, owner, failoverMs, clock },
+      onLost: () => this.#poke(),
+    })
+    this.#signal = options.signal
+    options.signal?.addEventListener('abort', this.#onAbort, { once: true })
+    report({ type: 'worker-started', client, stream, owner })
+    this.#working = Promise.all([this.#keepRounds(), this.#keepCheckpoints()])
+    if (options.signal?.aborted) this.#onAbort()
+  }
+
+  /** Shards that are being read here now. */
+  get shardIds(): string[] {
+    return [...this.#seats.keys()].sort()
+  }
+
+  /**
+   * Lets the batches in hand end, for `handOffMs` at most, keeps their checkpoints, and gives all shards back, so that
+   * the others go on at once. May be called twice.
+   */
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #close(): Promise<void> {
+    const { client, stream } = this.#settings
+    this.#signal?.removeEventListener('abort', this.#onAbort)
+    this.#closing.abort()
+    this.#poke()
+    await this.#working
+    await Promise.all([this.#leave(), ...[...this.#seats.values()].map((seat) => seat.handOver('stopped'))])
+    await this.#keeper.close()
+    if (this.#settings.closesLeases) await this.#settings.leases.close()
+    report({ type: 'worker-stopped', client, stream, owner: this.owner })
+  }
+
+  readonly #onAbort = () => {
+    void this.close().catch(() => undefined) // whoever closes it again hears of it
+  }
+
+  async #keepRounds(): Promise<void> {
+    const { client, stream } = this.#settings
+    while (!this.#closing.signal.aborted) {
+      try {
+        await this.#round()
+      } catch (error) {
+        report({ type: 'worker-hindered', client, stream, what: 'leases', reason: reasonOf(error) })
+      }
+      await this.#untilNextRound()
+    }
+  }
+
+  /** A round is also due when the next lease of somebody else expires, if nothing is heard of it. */
+  async #untilNextRound(): Promise<void> {
+    const { clock, failoverMs } = this.#settings
+    const nowMs = clock.monotonic()
+    let dueMs = nowMs + failoverMs / roundsPerFailover
+    for (const { owner, expiresAtMs } of this.#leases) {
+      if (owner !== this.owner && expiresAtMs > nowMs) dueMs = Math.min(dueMs, expiresAtMs)
+    }
+    if (!this.#isWoken && !this.#closing.signal.aborted) {
+      await new Promise<void>((resolve) => {
+        const timer = clock.setTimer(resolve, Math.max(1, Math.ceil(dueMs - nowMs)))
+        this.#wake = () => {
+          timer.cancel()
+          resolve()
+        }
+      })
+    }
+    this.#wake = undefined
+    this.#isWoken = false
+  }
+
+  /** The next round comes now. */
+  #poke(): void {
+    this.#isWoken = true
+    this.#wake?.()
+  }
+
+  async #round(): Promise<void> {
+    let leases = await this.#look()
+    const isJoined = this.#keeper.held.has(memberLeaseName(this.owner))
+    const changes = [...(await this.#register.audit(leases)), ...this.#buryDead(leases)]
+    if (!isJoined) await this.#join(leases, changes)
+    else if (changes.length > 0)
+      await this.#settings.leases.apply(this.#settings.client, this.#settings.stream, changes)
+    // What was made just now is dealt in the same round: a group begins at once.
+    if (!isJoined || changes.length > 0) leases = await this.#look()
+    if (this.#closing.signal.aborted || !this.#register.isReady) return
+    await this.#takeShare(leases)
+  }
+
+  async #look(): Promise<readonly ObservedLease[]> {
+    const { client, stream, clock, leases: store } = this.#settings
+    const leases = await store.list(client, stream)
+    this.#leases = this.#observer.observe(leases, clock.monotonic())
+    return this.#leases
+  }
+
+  /** From now on the others count this worker when they share out shards. */
+  async #join(leases: readonly ObservedLease[], changes: readonly LeaseChange[]): Promise<void> {
+    const name = memberLeaseName(this.owner)
+    const create: LeaseChange = { type: 'create', name }
+    const found = leases.find((lease) => lease.name === name) ?? newLease(name)
+    await this.#keeper.take([found], [...changes, create])
+  }
+
+  async #leave(): Promise<void> {
+    const { client, stream, leases: store } = this.#settings
+    const member = this.#keeper.held.get(memberLeaseName(this.owner))
+    if (member === undefined) return
+    try {
+      await member.release()
+      await store.apply(client, stream, [{ type: 'delete', name: member.name, owner: '', counter: member.counter }])
+    } catch (error) {
+      // It expires by itself; the others then take this worker for dead.
+      report({ type: 'worker-hindered', client, stream, what: 'leases', reason: reasonOf(error) })
+    }
+  }
+
+  #buryDead(leases: readonly ObservedLease[]): LeaseChange[] {
+    const nowMs = this.#settings.clock.monotonic()
+    return leases
+      .filter((lease) => isMemberLease(lease) && (lease.owner === '' || lease.expiresAtMs <= nowMs))
+      .map(({ name, owner, counter }): LeaseChange => ({ type: 'delete', name, owner, counter }))
+  }
+
+  async #takeShare(leases: readonly ObservedLease[]): Promise<void> {
+    const { client, stream, clock } = this.#settings
+    const plan = planLeases(leases, this.owner, clock.monotonic())
+    for (const { name, wantedBy } of plan.handOver) void this.#seats.get(name)?.handOver('asked', wantedBy)
+    // What is ours in the table and not in our hands: it was handed to us, or could not be renewed in time.
+    const own = leases.filter((lease) => lease.owner === this.owner && isShard(lease) && lease.state !== 'finished')
+    const wanted = new Map([...plan.take, ...own].map((lease) => [lease.name, lease]))
+    for (const name of wanted.keys()) if (this.#keeper.held.has(name) || this.#seats.has(name)) wanted.delete(name)
+    const asked = plan.ask.filter(({ wantedBy }) => wantedBy !== this.owner)
+    if (wanted.size === 0 && asked.length === 0) return
+    for (const { name, owner: from } of asked) {
+      report({ type: 'lease-asked', client, stream, name, owner: this.owner, from })
+    }
+    const asks = asked.map(({ name, owner }): LeaseChange => ({ type: 'ask', name, by: this.owner, owner }))
+    const taken = await this.#keeper.take([...wanted.values()], asks)
+    for (const { name } of taken) {
+      report({ type: 'lease-taken', client, stream, name, owner: this.owner, from: wanted.get(name)?.owner ?? '' })
+      this.#seat(name)
+    }
+  }
+
+  #seat(name: string): void {
+    const lease = this.#keeper.held.get(name)
+    if (lease === undefined) return // lost again already
+    const seat: ShardSeat<T> = new ShardSeat({
+      settings: this.#settings,
+      lease,
+      isHeld: () => this.#keeper.isHeld(lease),
+      register: this.#register,
+      leases: () => this.#leases,
+      budget: this.#budget,
+      gate: this.#gate,
+      seatCount: () => this.#seats.size,
+    })
+    this.#seats.set(name, seat)
+    void seat.ended.then(() => {
+      this.#seats.delete(name)
+      this.#poke()
+    })
+  }
+
+  /** Renewals take checkpoints along anyway; this is for those who want them sooner. */
+  async #keepCheckpoints(): Promise<void> {
+    const { clock, checkpointMs } = this.#settings
+    while (!this.#closing.signal.aborted) {
+      await sleep(clock, checkpointMs, this.#closing.signal)
+      for (const seat of this.#seats.values()) seat.measure()
+      for (const lease of this.#keeper.held.values()) {
+        if (lease.noted !== undefined) lease.write().catch(() => {}) // the keeper tells of it and tries again
+      }
+    }
+  }
+}
+
+function isShard({ name }: ObservedLease): boolean {
+  return shardIndexOf(name) !== undefined
+}
+
+function newLease(name: string): Lease {
+  return { name, owner: '', counter: 0, wantedBy: '', parentIds: [], state: 'new', facts: unknownFacts }
+}
+
+/** Who stops is noticed within one round, who dies within `failoverMs`: so a stop costs half a second by default. */
+const roundsPerFailover = 12
