@@ -27,6 +27,15 @@ export interface StreamPlace {
   endpoint?: string
 }
 
+/** Flags of every command that looks after a spool of tritond. */
+export interface SpoolFlags {
+  spool: string
+}
+
+export function addSpoolFlag(command: Command): Command {
+  return command.requiredOption('--spool <dir>', 'the spool of tritond, as its flag --spool names it')
+}
+
 export function addVerboseFlag(command: Command): Command {
   return command.option('-v, --verbose', 'log what happens on stderr; -vv logs every request', countUp, 0)
 }
@@ -71,7 +80,7 @@ function optionalConfig({ config }: PlaceFlags): Config | undefined {
   return isNamed || existsSync(defaultConfigPath) ? loadConfig(config) : undefined
 }
 
-function withFlags<Place extends StreamPlace>(place: Place, { endpoint, region }: PlaceFlags): Place {
+export function withFlags<Place extends StreamPlace>(place: Place, { endpoint, region }: PlaceFlags): Place {
   return { ...place, ...(endpoint !== undefined && { endpoint }), ...(region !== undefined && { region }) }
 }
 

@@ -40,6 +40,16 @@ const commands: CommandEntry[] = [
     ],
   },
   {
+    name: 'spool',
+    summary: 'look after what Kinesis refused of tritond',
+    example: 'triton spool list --spool /var/lib/tritond',
+    subcommands: [
+      { name: 'list', summary: 'print which records were refused', load: () => import('./commands/spool/list.ts') },
+      { name: 'show', summary: 'print refused records', load: () => import('./commands/spool/show.ts') },
+      { name: 'resend', summary: 'send refused records again', load: () => import('./commands/spool/resend.ts') },
+    ],
+  },
+  {
     name: 'checkpoint',
     summary: 'set up, look at and forget checkpoints',
     example: 'triton checkpoint list --checkpoint-db sqlite://triton.db',

@@ -1,10 +1,11 @@
 import { closeSync, openSync, readFileSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { systemClock } from '../clock.ts'
-import { defaultConfigPath } from '../config.ts'
+import { defaultConfigPath, loadConfig } from '../config.ts'
+import { checkSpool, refusedFiles } from '../daemon/refused-files.ts'
 import { ServiceManager } from '../daemon/service-manager.ts'
-import { Spool } from '../daemon/spool.ts'
+import { damagedFiles, Spool } from '../daemon/spool.ts'
 import { startTritond, type Tritond, type TritondOptions } from '../daemon/tritond.ts'
 import { defaultHost, defaultPort } from '../daemon/tritond-options.ts'
 import { StorageError } from '../errors.ts'
@@ -40,7 +41,7 @@ export async function runTritond(args: readonly string[]): Promise<number> {
     const program = buildProgram()
     program.parse(args.map(modernSpelling), { from: 'user' })
     const flags = program.opts<TritondFlags>()
-    return flags.check ? await checkSpool(flags) : await serve(flags)
+    return flags.check ? await check(flags) : await serve(flags)
   } catch (error) {
     return exitCodeOf(error, 'tritond')
   }
@@ -70,7 +71,7 @@ function buildProgram(): Command {
       "send the old daemon's counters there; default STATSD_HOST, STATSD_PORT",
       hostAndPort,
     )
-    .option('--check', 'tell what waits in the spool, and end')
+    .option('--check', 'tell what waits in the spool, or else whether triton.yaml is right, and end')
     .option('--drain-ms <ms>', 'how long waiting records are sent after SIGTERM', wholeNumber(0), 25_000)
     .option('--skip-kinesis', "write records to stdout instead, in the old daemon's format")
     .option('--output_file <file>', 'with --skip-kinesis: append to this file instead')
@@ -84,19 +85,44 @@ function buildProgram(): Command {
   return addVerboseFlag(command).addHelpText('after', example)
 }
 
-/** One line a stream: how many records wait in how many bytes, and its name. */
-async function checkSpool({ spool: dir, verbose }: TritondFlags): Promise<number> {
-  if (dir === undefined) throw new UsageError('--check looks into a spool: say with --spool where it is')
+/** Looks, sends nothing, and ends. */
+async function check(flags: TritondFlags): Promise<number> {
+  const { spool: dir, config: file, verbose } = flags
+  if (dir === undefined || file !== undefined) {
+    const config = loadConfig(file)
+    const names = Object.keys(config)
+    tell(`tritond: triton.yaml is right: ${names.length} streams${names.length > 0 ? `, ${names.join(', ')}` : ''}`)
+  }
+  if (dir === undefined) return 0
   const stopLog = logDiagnostics(verbose)
-  const spool = await Spool.open({ dir: resolve(dir), sync: 'interval', maxBytes: 1, flushMs: 0, clock: systemClock })
   try {
-    for (const { recordCount, bytes, streamName } of await spool.check())
-      process.stdout.write(`${recordCount} records ${bytes} bytes ${streamName}\n`)
+    process.stdout.write(await checkedSpool(resolve(dir)))
     return 0
   } finally {
-    spool.close()
     stopLog()
   }
+}
+
+/** A line for each stream: how many records wait in how many bytes, for how long, and its name; then what was refused. */
+async function checkedSpool(dir: string): Promise<string> {
+  await checkSpool(dir)
+  const nowMs = systemClock.now()
+  const spool = await Spool.open({ dir, sync: 'interval', maxBytes: 1, flushMs: 0, clock: systemClock })
+  let lines = ''
+  try {
+    for (const { streamName, recordCount, bytes, oldestAtMs } of await spool.check()) {
+      const age = oldestAtMs === undefined ? '-' : `${Math.max(0, Math.round((nowMs - oldestAtMs) / 1000))}s`
+      lines += `${recordCount} records ${bytes} bytes oldest ${age} ${streamName}\n`
+    }
+  } finally {
+    spool.close()
+  }
+  let refusedCount = 0
+  for await (const { records } of refusedFiles(dir)) refusedCount += records.length
+  if (refusedCount > 0) lines += `${refusedCount} records refused: triton spool list --spool ${dir}\n`
+  const damaged = await damagedFiles(dir)
+  if (damaged.length > 0) lines += `${damaged.length} damaged stretches kept in ${join(dir, 'damaged')}\n`
+  return lines
 }
 
 async function serve(flags: TritondFlags): Promise<number> {

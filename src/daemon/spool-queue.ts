@@ -128,6 +128,14 @@ export class SpoolQueue implements RecordQueue {
     return this.#failed.length > 0 || this.#stagedBytes > maxStagedBytes
   }
 
+  /** When the oldest waiting record came, epoch milliseconds: for who only looks, before `next` is ever called. */
+  async oldestAtMs(): Promise<number | undefined> {
+    const reader = readSpool(this.#journal, this.#readPlace)
+    const { value } = await reader.next()
+    await reader.return(undefined)
+    return value?.receivedAtMs
+  }
+
   add(entry: PutEntry, onKept?: OnKept): void {
     assert(!this.#isClosed, 'nothing is added to a closed queue')
     const bytes = bytesOf(entry)

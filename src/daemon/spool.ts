@@ -1,5 +1,5 @@
 import { mkdirSync, readdirSync } from 'node:fs'
-import { mkdir, open, writeFile } from 'node:fs/promises'
+import { mkdir, open, readdir, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { Clock } from '../clock.ts'
 import { report } from '../diagnostics.ts'
@@ -26,6 +26,8 @@ export interface SpoolStream {
   streamName: string
   recordCount: number
   bytes: number
+  /** When the oldest of them came, epoch milliseconds; undefined when none waits. */
+  oldestAtMs: number | undefined
 }
 
 /**
@@ -95,8 +97,12 @@ export class Spool {
     const found: SpoolStream[] = []
     for (const streamName of this.streamNames) {
       const queue = await this.openQueue(streamName, 1, () => undefined)
-      found.push({ streamName, recordCount: queue.recordCount, bytes: queue.bytes })
-      await queue.release()
+      try {
+        const { recordCount, bytes } = queue
+        found.push({ streamName, recordCount, bytes, oldestAtMs: await queue.oldestAtMs() })
+      } finally {
+        await queue.release()
+      }
     }
     return found
   }
@@ -119,6 +125,11 @@ export class Spool {
     }
     report({ type: 'damage-kept', file, bytes })
   }
+}
+
+/** Names of the files in which damaged stretches of a spool were kept. */
+export async function damagedFiles(dir: string): Promise<string[]> {
+  return readdir(join(dir, 'damaged')).catch(() => [])
 }
 
 const smallestSegmentBytes = 1024 * 1024

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { encodeHeader } from '../../src/daemon/message-frames.ts'
@@ -71,6 +71,48 @@ describe('the program tritond', () => {
     const { exitCode, stderr } = await startTritondProgram(place, ['--port', port]).ended()
     assert.equal(exitCode, 1)
     assert.match(stderr, /^tritond: can't listen at 127\.0\.0\.1:\d+: the port is in use/m)
+  })
+
+  test('--check tells what waits in a spool, how old it is, and what was refused, and sends nothing', async () => {
+    await using place = await TritondPlace.open()
+    const spoolDir = join(place.directory, 'spool')
+    const daemon = await place.start({ spoolDir })
+    const push = place.push(daemon.endpoint)
+    await push.send([encodeHeader(streamName, 'k'), Buffer.alloc(2 * 1024 * 1024)])
+    await place.until(() => place.news.some(({ type }) => type === 'records-refused'))
+    place.writeConfig({ [streamName]: realName }, [streamName])
+    await place.until(() => place.news.filter(({ type }) => type === 'config-read').length === 2)
+    for (let n = 0; n < 3; n++) await push.send([encodeHeader(streamName, 'k'), 'waits'])
+    await place.until(() => place.news.some(({ type }) => type === 'put-retry'))
+    const busy = await startTritondProgram(place, ['--check', '--spool', spoolDir]).ended()
+    assert.equal(busy.exitCode, 1)
+    assert.match(busy.stderr, /another tritond works in the spool directory/)
+    await daemon.stop()
+    const { exitCode, stdout, stderr } = await startTritondProgram(place, ['--check', '--spool', spoolDir]).ended()
+    assert.equal(exitCode, 0, stderr)
+    assert.match(
+      stdout,
+      /^3 records \d+ bytes oldest \d+s user_activity\n1 records refused: triton spool list --spool .*spool\n$/,
+    )
+  })
+
+  test('--check of a spool that is not there is an error, and makes none', async () => {
+    await using place = await TritondPlace.open()
+    const spoolDir = join(place.directory, 'typing error')
+    const { exitCode, stderr } = await startTritondProgram(place, ['--check', '--spool', spoolDir]).ended()
+    assert.equal(exitCode, 1)
+    assert.match(stderr, /is no spool/)
+    assert.equal(existsSync(spoolDir), false)
+  })
+
+  test('--check without a spool tells whether triton.yaml is right', async () => {
+    await using place = await TritondPlace.open()
+    const right = await startTritondProgram(place, ['--check']).ended()
+    assert.deepEqual([right.exitCode, right.stderr], [0, 'tritond: triton.yaml is right: 1 streams, user_activity\n'])
+    writeFileSync(place.config, 'user_activity: nope\n')
+    const wrong = await startTritondProgram(place, ['--check']).ended()
+    assert.equal(wrong.exitCode, 1)
+    assert.match(wrong.stderr, /^tritond: .*triton\.yaml/)
   })
 
   test('does not understand a size without a unit that it knows: exit code 2', async () => {

@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander'
 import { defaultConfigPath } from '../../config.ts'
+import { UsageError } from '../exit-code.ts'
 import { addVerboseFlag } from '../flags.ts'
 import { addStorePlaceFlags, type StorePlaceFlags } from '../store-place.ts'
 
@@ -11,6 +12,7 @@ export interface CatFlags extends StorePlaceFlags {
   clientName?: string
   format: 'json' | 'lossless'
   salvage?: boolean
+  tritondOutput?: string
   verbose: number
 }
 
@@ -35,6 +37,10 @@ export function define(command: Command): void {
           .default('json'),
       )
       .option('--salvage', 'read on behind what is damaged, and tell what was lost')
+      .option(
+        '--tritond-output <file>',
+        'print what tritond --skip-kinesis wrote instead, with each stream, or of --stream',
+      )
       .option('-c, --config <file>', `triton.yaml; default TRITON_CONFIG, else ${defaultConfigPath}`)
       .option('--region <region>', 'AWS region of the bucket'),
   )
@@ -45,9 +51,16 @@ Examples:
   $ triton cat -b triton-data -s orders -t 20261124 | jq .total
   $ triton cat --store file:///var/triton -s orders -t 20261101 -e 20261130
   $ triton cat < orders-store-1795398313.tri
+  $ triton cat --tritond-output skipped.bin | jq .data
 `,
     )
     .action(async (files: string[], flags: CatFlags) => {
+      const { tritondOutput } = flags
+      if (tritondOutput !== undefined) {
+        if (files.length > 0) throw new UsageError('files and --tritond-output both say what to print: choose one')
+        const { catTritondOutput } = await import('../cat-tritond-output.ts')
+        return catTritondOutput({ ...flags, tritondOutput })
+      }
       const { catArchives } = await import('../cat-archives.ts')
       await catArchives(files, flags)
     })
