@@ -358,7 +358,7 @@ export type Diagnostic =
   // archive
   | {
       /** The process that stored for this client gives no sign of life any more, and this one goes on for it. */
-      type: 'lease-taken-over'
+      type: 'store-taken-over'
       client: string
       stream: string
       /** Host, process number, and what tells it from others of that number. */

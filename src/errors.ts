@@ -52,6 +52,12 @@ export class LeaseLostError extends TritonError {
   readonly code = 'TRITON_LEASE_LOST'
 }
 
+/** Only one may do this at a time, and somebody else does. */
+export class LeaseHeldError extends TritonError {
+  readonly code = 'TRITON_LEASE_HELD'
+  override readonly retryable = true
+}
+
 /** The stream, shard or position asked for does not exist. */
 export class NotFoundError extends TritonError {
   readonly code = 'TRITON_NOT_FOUND'
@@ -89,11 +95,6 @@ export class ClosedError extends TritonError {
 /** A file or directory on disk can't be used: locked by another process, damaged, full. */
 export class StorageError extends TritonError {
   readonly code: string = 'TRITON_STORAGE'
-}
-
-/** Somebody else has the right to do this, or took it over meanwhile. */
-export class LeaseError extends TritonError {
-  readonly code = 'TRITON_LEASE'
 }
 
 /** States what cannot be. A failure here is a bug in Triton, never the caller's. */

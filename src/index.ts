@@ -43,7 +43,7 @@ export {
   ClosedError,
   ConfigError,
   FormatError,
-  LeaseError,
+  LeaseHeldError,
   LeaseLostError,
   NotFoundError,
   RecordError,

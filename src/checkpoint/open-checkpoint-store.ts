@@ -41,8 +41,7 @@ export async function initCheckpointTable(address?: string, options: OpenCheckpo
   await store.init()
 }
 
-/** The database of an address that is not memory's. */
-export function openDatabase(address: string, options: OpenCheckpointStoreOptions): SqlDatabase {
+function openDatabase(address: string, options: OpenCheckpointStoreOptions): SqlDatabase {
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(address)?.[1]
   if (scheme === 'sqlite') return new SqliteDatabase(sqliteFile(address), options)
   if (scheme === undefined ? /^\s*\w+\s*=/.test(address) : /^postgres(ql)?:\/\//.test(address)) {

@@ -232,7 +232,7 @@ export function describeDiagnostic(news: Diagnostic): [level: Level, message: st
       ]
     case 'service-manager-unreachable':
       return ['warn', `systemd can't be told how this daemon is: ${news.reason}`]
-    case 'lease-taken-over':
+    case 'store-taken-over':
       return ['warn', `takes over storing ${news.stream} as ${news.client} from ${news.from}, which is gone`]
     case 'object-stored':
       return [

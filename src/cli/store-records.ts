@@ -1,6 +1,6 @@
 import { storeStream } from '../archive/store-stream.ts'
-import { openCheckpointStore } from '../checkpoint/open-checkpoint-store.ts'
-import { WriteLease } from '../checkpoint/write-lease.ts'
+import { WriteLease } from '../archive/write-lease.ts'
+import { openLeaseStore } from '../checkpoint/open-checkpoint-store.ts'
 import { createAwsKinesisApi } from '../kinesis/aws-kinesis-api.ts'
 import type { StoreFlags } from './commands/store.ts'
 import { UsageError } from './exit-code.ts'
@@ -30,9 +30,9 @@ export async function storeRecords(flags: StoreFlags): Promise<void> {
   })
   try {
     await using store = requiredStoreFrom({ ...flags, ...(region !== undefined && { region }) })
-    await using checkpoints = openCheckpointStore(db)
-    await checkpoints.init()
-    await using lease = await WriteLease.take(db, client, stream, {
+    await using leases = openLeaseStore(db)
+    await leases.init()
+    await using lease = await WriteLease.take(leases, client, stream, {
       signal: stopping.signal,
       ...(flags.leaseMs !== undefined && { leaseMs: flags.leaseMs }),
     })
@@ -40,14 +40,14 @@ export async function storeRecords(flags: StoreFlags): Promise<void> {
     const { objectCount, recordCount, undecodableCount } = await storeStream(
       { api, stream, format },
       store,
-      { store: checkpoints, client },
+      { store: leases.checkpoints, client },
       lease,
       {
         signal: AbortSignal.any([stopping.signal, lease.lost]),
         ...optionsOf(flags),
       },
     )
-    await lease.confirm()
+    lease.lost.throwIfAborted()
     tell(
       `triton: stored ${withCommas(recordCount)} records in ${withCommas(objectCount)} objects` +
         (undecodableCount > 0 ? `, and ${withCommas(undecodableCount)} that are no msgpack map beside them` : ''),

@@ -4,7 +4,7 @@ import { dayOf, sideKeyOf } from '../../src/archive/archive-key.ts'
 import { readArchives } from '../../src/archive/read-archives.ts'
 import { MemoryCheckpointStore } from '../../src/checkpoint/memory-checkpoint-store.ts'
 import { systemClock } from '../../src/clock.ts'
-import { ConfigError, LeaseError, StorageError } from '../../src/errors.ts'
+import { ConfigError, LeaseLostError, StorageError } from '../../src/errors.ts'
 import { decodeMsgpack } from '../../src/record/msgpack-decode.ts'
 import { encodeMsgpack } from '../../src/record/msgpack-encode.ts'
 import { ArchivePlace } from '../support/archive-place.ts'
@@ -102,7 +102,7 @@ test('an object that could not be completed is stored again, once', async () => 
   const stream = await streamOf(place, 'orders')
   await putNumbers(place, stream, 0, 300)
   let asked = 0
-  const lost = new LeaseError('taken over')
+  const lost = new LeaseLostError('taken over')
   const confirm = async () => {
     // The first is asked for the upload that was opened, the second before it is completed.
     if (++asked === 2) throw lost
@@ -172,9 +172,9 @@ test('a side object that a crash left without its object is removed, and its rec
   let asked = 0
   const confirm = async () => {
     // Two uploads opened, the side object completed; then the end comes.
-    if (++asked === 4) throw new LeaseError('taken over')
+    if (++asked === 4) throw new LeaseLostError('taken over')
   }
-  await assert.rejects(place.storeAll(stream, { confirm }), LeaseError)
+  await assert.rejects(place.storeAll(stream, { confirm }), LeaseLostError)
   assert.equal((await place.store.list('undecodable/')).length, 1)
   assert.equal((await place.storeAll(stream)).undecodableCount, 1)
   assert.equal((await place.store.list('undecodable/')).length, 1)

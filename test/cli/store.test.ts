@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { pathToFileURL } from 'node:url'
+import { openStore } from '../../src/archive/open-store.ts'
+import { createAwsKinesisApi } from '../../src/kinesis/aws-kinesis-api.ts'
+import type { KinesisApi } from '../../src/kinesis/kinesis-api.ts'
+import type { LocalEngine } from '../../src/local/index.ts'
+import { encodeMsgpack } from '../../src/record/msgpack-encode.ts'
+import { CliPlace } from '../support/cli.ts'
+import { startTestEngine } from '../support/engine.ts'
+import { startTestS3 } from '../support/s3.ts'
+
+let engine: LocalEngine
+let api: KinesisApi
+
+before(async () => {
+  engine = await startTestEngine({ streams: ['a', 'b', 'c', 'd', 'e'].map((name) => ({ name, shardCount: 2 })) })
+  api = createAwsKinesisApi({ endpoint: engine.endpoint, region: 'us-east-1' })
+})
+after(async () => {
+  api.close()
+  await engine.close()
+})
+
+function placeFor(stream: string): CliPlace {
+  const place = new CliPlace(`${stream}: { name: ${stream}, partition_key: id, endpoint: '${engine.endpoint}' }\n`)
+  place.env['TRITON_DB'] = `sqlite://${join(place.directory, 'checkpoints.db')}`
+  return place
+}
+
+async function put(stream: string, count: number): Promise<void> {
+  const entries = Array.from({ length: count }, (_, n) => ({ data: encodeMsgpack({ n }), partitionKey: `${n % 7}` }))
+  await api.putRecords(stream, entries)
+}
+
+test('SIGTERM seals what was read, and cat prints it', async () => {
+  using place = placeFor('a')
+  await put('a', 300)
+  const url = pathToFileURL(place.directory).href
+  const storing = place.start(['store', '-s', 'a', '--store', url, '-vv'])
+  await storing.until(({ stderr }) => (stderr.match(/"recordCount":[1-9]\d*,"pageBytes"/g)?.length ?? 0) >= 2)
+  storing.child.kill('SIGTERM')
+  const { exitCode, stderr } = await storing.ended()
+  assert.equal(exitCode, 0, stderr)
+  assert.match(stderr, /stored 300 records in 1 objects/)
+  const day = /(\d{8})\/a-store-\d+\.tri/.exec(stderr)?.[1] ?? ''
+  const { stdout } = await place.run(['cat', '-s', 'a', '--store', url, '-t', day])
+  assert.equal(stdout.trim().split('\n').length, 300)
+})
+
+test('a second store of the same client is refused, and takes over when the first is killed', async () => {
+  using place = placeFor('b')
+  const url = pathToFileURL(place.directory).href
+  const args = ['store', '-s', 'b', '--store', url, '--lease-ms', '8000', '-v']
+  const first = place.start(args)
+  await first.until(({ stderr }) => stderr.includes('storing b as store'))
+  const second = await place.run(args)
+  assert.equal(second.exitCode, 1)
+  assert.match(second.stderr, /client store is already storing b, in the process .*stop that one, or take another/)
+  first.child.kill('SIGKILL')
+  await first.ended()
+  const third = await place.run([...args, '--until-caught-up'])
+  assert.equal(third.exitCode, 0, third.stderr)
+  assert.match(third.stderr, /takes over storing b as store/)
+})
+
+test('an S3 that fails for a while is waited out', async () => {
+  await using s3 = await startTestS3()
+  using place = placeFor('c')
+  place.env['AWS_ENDPOINT_URL_S3'] = s3.endpoint
+  await put('c', 100)
+  const failed = new Set<string>()
+  // Each kind of request fails once, in each way in turn.
+  s3.fault = ({ method, query }) => {
+    const kind = `${method} ${[...query.keys()]
+      .filter((name) => name !== 'x-id')
+      .sort()
+      .join()}`
+    if (failed.has(kind)) return undefined
+    failed.add(kind)
+    return (['hang-up', { status: 503, code: 'SlowDown' }, 'answer-lost'] as const)[failed.size % 3]
+  }
+  const stored = await place.run(['store', '-s', 'c', '--bucket', s3.bucket, '--until-caught-up', '-v'])
+  assert.equal(stored.exitCode, 0, stored.stderr)
+  assert.match(stored.stderr, /waits .* for attempt 2/)
+  await using store = openStore(`s3://${s3.bucket}`, { endpoint: s3.endpoint })
+  const [day = ''] = await store.listDays()
+  const read = await place.run(['cat', '-s', 'c', '-b', s3.bucket, '-t', day])
+  assert.equal(read.stdout.trim().split('\n').length, 100)
+  assert.deepEqual(s3.openUploads(), [])
+})
+
+test('a bucket that is not there, or forbidden, is told, and nothing is read for it', async () => {
+  await using s3 = await startTestS3()
+  using place = placeFor('d')
+  place.env['AWS_ENDPOINT_URL_S3'] = s3.endpoint
+  for (const [code, status, pattern] of [
+    ['NoSuchBucket', 404, /there is no such bucket/],
+    ['AccessDenied', 403, /AccessDenied.*credentials and permissions right/],
+  ] as const) {
+    s3.fault = () => ({ status, code })
+    for (const args of [
+      ['store', '-s', 'd', '-b', 'other-bucket', '--until-caught-up'],
+      ['cat', '-s', 'd', '-b', 'other-bucket', '-t', '20261125'],
+    ]) {
+      const { exitCode, stderr } = await place.run(args)
+      assert.equal(exitCode, 1)
+      assert.match(stderr, pattern)
+      assert.doesNotMatch(stderr, /this is a bug|\n {4}at /)
+    }
+  }
+})
+
+test('what makes no sense is told with exit code 2', async () => {
+  using place = placeFor('e')
+  const url = pathToFileURL(place.directory).href
+  const cases: [args: string[], exitCode: number, pattern: RegExp][] = [
+    [[], 2, /--stream/],
+    [['-s', 'e'], 2, /say where the archives are/],
+    [['-s', 'e', '--store', url, '--skip-to-latest', '--from', 'all'], 2, /choose one/],
+    [['-s', 'e', '--store', url, '--rotate', 'soon'], 2, /must be a duration/],
+    [['-s', 'e', '--store', url, '--rotate-bytes', 'lots'], 2, /number of bytes/],
+    [['-s', 'e', '--store', url, '--client-name', 'a-b'], 1, /no client name/],
+    [['-s', 'nope', '--store', url], 1, /no stream "nope"/],
+    [['-s', 'e', '--store', 'file:///nowhere/at/all', '--until-caught-up'], 1, /no directory \/nowhere\/at\/all/],
+  ]
+  const results = await place.runMany(cases.map(([args]) => ['store', ...args]))
+  for (const [index, [args, exitCode, pattern]] of cases.entries()) {
+    const result = results[index] as (typeof results)[0]
+    assert.match(result.stderr, pattern, args.join(' '))
+    assert.equal(result.exitCode, exitCode, args.join(' '))
+  }
+})
