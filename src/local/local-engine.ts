@@ -6,6 +6,7 @@ import { ConfigError } from '../errors.ts'
 import { type Disk, systemDisk } from '../journal/disk.ts'
 import { ApiError } from './api-error.ts'
 import { consoleAnswerer, isForConsole } from './console/answer-console.ts'
+import { EngineMetrics } from './console/engine-metrics.ts'
 import { TestControls } from './console/test-controls.ts'
 import type { EngineCore } from './engine-core.ts'
 import { type FaultRule, Faults } from './faults.ts'
@@ -84,6 +85,8 @@ export interface LocalEngineOptions {
    * `POST /_triton/clock` moves time ahead. Never with data that somebody needs. @default false
    */
   testControls?: boolean
+  /** `GET /_triton/metrics` answers Prometheus. @default false */
+  metrics?: boolean
   /** A `MovableClock` lets a test in this process move time ahead. @default systemClock */
   clock?: Clock
   /** Holds the records, not the state; tests pass one that is full. @default systemDisk */
@@ -124,6 +127,7 @@ const defaults = {
   faultSeed: 1,
   tls: false,
   testControls: false,
+  metrics: false,
   clock: systemClock,
   disk: systemDisk,
 } satisfies Required<LocalEngineOptions>
@@ -152,8 +156,11 @@ async function startWith(store: StateStore, given: Required<LocalEngineOptions>)
     core.faults.set(settings.faults, settings.faultSeed)
     createStreams(core, settings.streams)
     const certificate = settings.tls === false ? undefined : openCertificate(settings.tls, dataDir)
-    const answerApi = requestAnswerer(core, servedOperations(settings))
-    const answerConsole = consoleAnswerer(core, { host, controls: movable && new TestControls(core, movable) })
+    const metrics = settings.metrics ? await EngineMetrics.open(core) : undefined
+    const answerUncounted = requestAnswerer(core, servedOperations(settings))
+    const answerApi = metrics?.counting(answerUncounted) ?? answerUncounted
+    const controls = movable && new TestControls(core, movable)
+    const answerConsole = consoleAnswerer(core, { host, controls, metrics })
     const answer = (request: ApiRequest) => (isForConsole(request.url) ? answerConsole : answerApi)(request)
     const server = await listenOnOnePort({ host, port, answer, certificate })
     const endpoint = endpointOf(server, certificate)

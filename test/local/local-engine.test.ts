@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import * as http from 'node:http'
 import * as http2 from 'node:http2'
 import { connect } from 'node:net'
 import { describe, test } from 'node:test'
+import { promisify } from 'node:util'
 import { startLocalEngine } from '../../src/local/index.ts'
 import { startTestEngine } from '../support/engine.ts'
 import { ManualClock } from '../support/manual-clock.ts'
@@ -28,6 +30,21 @@ describe('an engine', () => {
       assert.deepEqual((await ask(engine.endpoint, 'ListStreams', {})).StreamNames, [`own-${at}`, 's'])
     }
     await Promise.all(engines.map((engine) => engine.close()))
+  })
+
+  test('lets its process end when it is closed, whatever it was asked to do', async () => {
+    const program = `
+      import { startLocalEngine } from ${JSON.stringify(new URL('../../src/local/index.ts', import.meta.url).href)}
+      const streams = [{ name: 's', shardCount: 4 }]
+      const options = { streams, metrics: true, tls: true, testControls: true, limits: 'aws' }
+      const engines = await Promise.all(Array.from({ length: 10 }, () => startLocalEngine(options)))
+      await fetch('http://127.0.0.1:' + engines[0].port + '/_triton/view?stream=s')
+      await Promise.all(engines.map((engine) => engine.close()))
+      console.log('closed')
+    `
+    const args = ['--import', 'tsx', '--input-type=module', '--eval', program]
+    const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 60_000 })
+    assert.equal(stdout, 'closed\n')
   })
 
   test('leaves nothing open, and ends idle connections of both kinds at once', async () => {

@@ -29,6 +29,7 @@ interface LocalFlags {
   tlsCert?: string
   tlsKey?: string
   testControls?: true
+  metrics?: true
   verbose: number
 }
 
@@ -62,6 +63,7 @@ export function define(command: Command): void {
       .option('--tls', 'speak TLS too, on the same port, with a certificate for localhost that is kept with the data')
       .option('--tls-cert <file>', 'speak TLS with a certificate of your own, in PEM')
       .option('--tls-key <file>', 'its private key, in PEM')
+      .option('--metrics', 'answer Prometheus at /_triton/metrics')
       .option('--test-controls', 'take orders of tests from this machine: POST /_triton/faults and /_triton/clock')
       .option('--faults <json>', 'list of rules for how the engine misbehaves, for tests', faultRules)
       .option('--fault-seed <number>', 'decides where a fault rule leaves it to chance', wholeNumber(0))

@@ -3,6 +3,7 @@ import type { EngineCore } from '../engine-core.ts'
 import type { ApiAnswer, ApiRequest } from '../wire/answer-request.ts'
 import { checkCaller } from './check-caller.ts'
 import { ConsoleRefusal, jsonAnswer } from './console-answer.ts'
+import type { EngineMetrics } from './engine-metrics.ts'
 import { type ViewQuery, viewEngine } from './engine-view.ts'
 import { healthOf } from './health.ts'
 import { pageFile } from './page-file.ts'
@@ -13,6 +14,8 @@ export interface ConsoleSettings {
   readonly host: string
   /** Absent when the engine was not started for tests. */
   readonly controls: TestControls | undefined
+  /** Absent when nobody wants them. */
+  readonly metrics: EngineMetrics | undefined
 }
 
 type Page = (request: ApiRequest, query: URLSearchParams) => ApiAnswer | Promise<ApiAnswer>
@@ -50,7 +53,10 @@ export function isForConsole(url: string): boolean {
   return /^\/_triton(?:[/?]|$)/.test(url)
 }
 
-function pagesOf(core: EngineCore, { controls }: ConsoleSettings): Map<string, Readonly<Record<string, Page>>> {
+function pagesOf(
+  core: EngineCore,
+  { controls, metrics }: ConsoleSettings,
+): Map<string, Readonly<Record<string, Page>>> {
   const withControls = (act: (controls: TestControls) => (request: ApiRequest) => ApiAnswer): Page => {
     if (controls !== undefined) return act(controls)
     return () => {
@@ -63,9 +69,16 @@ function pagesOf(core: EngineCore, { controls }: ConsoleSettings): Map<string, R
     ['/_triton/page.js', { GET: () => pageFile('page.js') }],
     ['/_triton/view', { GET: async (_, query) => jsonAnswer(await viewEngine(core, viewQuery(query))) }],
     ['/_triton/health', { GET: () => jsonAnswer(healthOf(core)) }],
+    ['/_triton/metrics', { GET: () => metricsPage(metrics) }],
     ['/_triton/faults', { POST: withControls((it) => (request) => it.setFaults(request)) }],
     ['/_triton/clock', { POST: withControls((it) => (request) => it.moveClock(request)) }],
   ])
+}
+
+function metricsPage(metrics: EngineMetrics | undefined): Promise<ApiAnswer> {
+  if (metrics === undefined)
+    throw new ConsoleRefusal(404, 'This engine counts nothing: start it with --metrics (metrics: true).')
+  return metrics.page()
 }
 
 function viewQuery(query: URLSearchParams): ViewQuery {
