@@ -106,7 +106,8 @@ describe('a stream', () => {
     for (const [index, outcome] of outcomes.entries()) {
       assert.ok(!outcome.ok)
       assert.equal(outcome.record, records[index])
-      assert.equal(outcome.mayHaveBeenWritten, false)
+      // A machine so slow that the one answer comes after the deadline can't tell.
+      assert.equal(outcome.mayHaveBeenWritten, outcome.code === 'ETIMEDOUT')
     }
   })
 
