@@ -15,11 +15,13 @@ import { GetRecordsCommand, GetShardIteratorCommand, KinesisClient, ListShardsCo
 import { NodeHttpHandler } from '@smithy/node-http-handler'
 import { Stream } from '../src/stream.ts'
 import { writeBenchReport } from './support/bench-report.ts'
+import { cpuUsPerRecord, median } from './support/cpu-us-per-record.ts'
 import { startEngineProcess } from './support/engine-process.ts'
 
 const catchingUp = { untilCaughtUp: true, callsPerSecond: Number.POSITIVE_INFINITY, idlePollMs: 0 }
 
-const roundCount = 7
+const roundCount = 15
+const warmUpRounds = 3
 const recordCount = Number(process.argv[2] ?? 100_000)
 const memoryRecordCount = Number(process.argv[3] ?? 1_000_000)
 const names = ['bench', 'memory']
@@ -39,14 +41,13 @@ const stream = streamOf('bench', engine.endpoint)
 try {
   await fill('bench', recordCount)
   const times = { sdk: [] as number[], forAwait: [] as number[], batches: [] as number[] }
-  for (let round = 0; round <= roundCount; round++) {
+  for (let round = 0; round < warmUpRounds + roundCount; round++) {
     const measured = {
-      sdk: await cpuUsPerRecord(readBySdk),
-      forAwait: await cpuUsPerRecord(readOneByOne),
-      batches: await cpuUsPerRecord(readBatches),
+      sdk: await cpuUsPerRecord(recordCount, readBySdk),
+      forAwait: await cpuUsPerRecord(recordCount, readOneByOne),
+      batches: await cpuUsPerRecord(recordCount, readBatches),
     }
-    // The first round warms up.
-    if (round === 0) continue
+    if (round < warmUpRounds) continue
     for (const way of ['sdk', 'forAwait', 'batches'] as const) times[way].push(measured[way])
   }
   await fill('memory', memoryRecordCount)
@@ -161,17 +162,4 @@ async function memoryOfGet(): Promise<{ earlyBytes: number; lateBytes: number }>
 function rssBytesOf(pid: number | undefined): number {
   const asked = spawnSync('ps', ['-o', 'rss=', '-p', String(pid)], { encoding: 'utf8' })
   return Number(asked.stdout.trim()) * 1024
-}
-
-async function cpuUsPerRecord(work: () => Promise<void>): Promise<number> {
-  globalThis.gc?.()
-  const before = process.cpuUsage()
-  await work()
-  const { user, system } = process.cpuUsage(before)
-  return (user + system) / recordCount
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((left, right) => left - right)
-  return sorted[Math.floor(sorted.length / 2)] as number
 }

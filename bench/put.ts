@@ -5,12 +5,12 @@
  *     node --import tsx bench/put.ts [records a round, default 20,000]
  */
 import { Agent } from 'node:http'
-import { setTimeout } from 'node:timers/promises'
 import { KinesisClient, PutRecordsCommand } from '@aws-sdk/client-kinesis'
 import { NodeHttpHandler } from '@smithy/node-http-handler'
 import { encodeMsgpack } from '../src/record/msgpack-encode.ts'
 import { Stream } from '../src/stream.ts'
 import { writeBenchReport } from './support/bench-report.ts'
+import { cpuUsPerRecord, median } from './support/cpu-us-per-record.ts'
 import { startEngineProcess } from './support/engine-process.ts'
 
 const recordCount = Number(process.argv[2] ?? 20_000)
@@ -61,9 +61,9 @@ try {
   const times = { sdk: [] as number[], putMany: [] as number[], put: [] as number[] }
   for (let round = 0; round < warmUpRounds + roundCount; round++) {
     const measured = {
-      sdk: await cpuUsPerRecord(putBySdk),
-      putMany: await cpuUsPerRecord(putMany),
-      put: await cpuUsPerRecord(putOneByOne),
+      sdk: await cpuUsPerRecord(recordCount, putBySdk),
+      putMany: await cpuUsPerRecord(recordCount, putMany),
+      put: await cpuUsPerRecord(recordCount, putOneByOne),
     }
     if (round < warmUpRounds) continue
     for (const way of ['sdk', 'putMany', 'put'] as const) times[way].push(measured[way])
@@ -111,19 +111,4 @@ async function putOneByOne(): Promise<void> {
   for (let from = 0; from < recordCount; from += 1000) {
     await Promise.all(events.slice(from, from + 1000).map((event) => stream.put(event)))
   }
-}
-
-async function cpuUsPerRecord(work: () => Promise<void>): Promise<number> {
-  // Compiling and collecting go on in threads of their own for a while: let each pay for its own.
-  await setTimeout(10)
-  const before = process.cpuUsage()
-  await work()
-  await setTimeout(10)
-  const { user, system } = process.cpuUsage(before)
-  return (user + system) / recordCount
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((left, right) => left - right)
-  return sorted[Math.floor(sorted.length / 2)] as number
 }

@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events'
 import { sleep } from '../clock.ts'
 import { report } from '../diagnostics.ts'
 import { NotFoundError } from '../errors.ts'
+import { noRecords } from '../kinesis/kinesis-api.ts'
 import { describePosition } from '../kinesis/position.ts'
 import { type Beginning, beginReading, listShards } from './begin-reading.ts'
 import type { BegunShard } from './lineage.ts'
@@ -207,7 +208,7 @@ export class PageFeed {
     const sequenceNumber = 'sequenceNumber' in position ? position.sequenceNumber : '0'
     report({ type: 'position-trimmed', stream, shardId, sequenceNumber })
     this.beginning?.lineage.learn(shards)
-    this.#push({ shardId, records: [], millisBehindLatest: 0, isEnd: true, childShards: [], heldBytes: 0 })
+    this.#push({ shardId, records: noRecords, millisBehindLatest: 0, isEnd: true, childShards: [], heldBytes: 0 })
     this.beginning?.lineage.finish(shardId)
     this.#startReady()
   }

@@ -46,7 +46,7 @@ export interface IterateOptions {
   shardNumbers?: readonly number[]
   /** What may lie fetched but not handed out, over all shards, in bytes. @default 16 MiB */
   prefetchBytes?: number
-  /** Records asked for per GetRecords call, 1..10,000. @default as many as make a page of about 1 MiB */
+  /** Records asked for per GetRecords call, 1..10,000. @default as many as make a page of about 4 MiB */
   limit?: number
   /** Pause of a shard after a page that reached its tip, in milliseconds. @default 250 */
   idlePollMs?: number

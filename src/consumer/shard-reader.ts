@@ -1,7 +1,7 @@
 import { type Clock, sleep, systemClock } from '../clock.ts'
 import { isObserved, report } from '../diagnostics.ts'
 import { ClosedError } from '../errors.ts'
-import type { ChildShard, EncodedRecord, KinesisApi, Page } from '../kinesis/kinesis-api.ts'
+import type { ChildShard, KinesisApi, Page, PageRecords } from '../kinesis/kinesis-api.ts'
 import { getRecordsPerSecond, maxGetRecords } from '../kinesis/limits.ts'
 import { describePosition, type Position } from '../kinesis/position.ts'
 import { KinesisCallError } from '../kinesis/retry-class.ts'
@@ -10,6 +10,7 @@ import { type Random, systemRandom } from '../random.ts'
 import { backoffMs } from './backoff.ts'
 import { isWorthRetrying, toReadError } from './call-errors.ts'
 import { CallPacer } from './call-pacer.ts'
+import { laterRecords } from './later-records.ts'
 import type { PrefetchBudget } from './prefetch-budget.ts'
 
 export interface ShardReaderOptions {
@@ -17,9 +18,9 @@ export interface ShardReaderOptions {
   stream: string
   shardId: string
   position: Position
-  /** Records asked for per GetRecords call, 1..10,000. @default as many as make a page of about 1 MiB */
+  /** Records asked for per GetRecords call, 1..10,000. @default as many as make a page of about 4 MiB */
   limit?: number | undefined
-  /** What a page may take in memory, its records' overhead included, in bytes. @default 2.5 MiB */
+  /** What a page may take in memory, its records' overhead included, in bytes. @default 4 MiB */
   pageBytes?: number
   /** Pause after a page that reached the shard's tip, in milliseconds; asked for each time. @default 250 */
   idlePollMs?: number | (() => number)
@@ -37,7 +38,7 @@ export interface ShardReaderOptions {
 /** One GetRecords answer, as the reader hands it on. */
 export interface ShardPage {
   shardId: string
-  records: EncodedRecord[]
+  records: PageRecords
   /** 0 when the page reaches the shard's tip. */
   millisBehindLatest: number
   /** The shard is closed and this was the last of it: there is no next page. */
@@ -140,7 +141,7 @@ export class ShardReader {
     this.#iterator = answer.nextShardIterator
     this.#isEnded = answer.nextShardIterator === undefined
     const records = this.#isUnproven ? await this.#prove(answer) : answer.records
-    const last = answer.records.at(-1)
+    const last = answer.records.at(answer.records.length - 1)
     if (last !== undefined) this.#position = { type: 'AFTER_SEQUENCE_NUMBER', sequenceNumber: last.sequenceNumber }
     if (records.length < answer.records.length && records.length === 0 && !this.#isEnded) return undefined
     if (answer.millisBehindLatest === 0) this.#notBeforeMs = begunMs + this.#idlePollMs()
@@ -152,8 +153,8 @@ export class ShardReader {
     return typeof idlePollMs === 'function' ? idlePollMs() : idlePollMs
   }
 
-  #toPage(answer: Page, records: EncodedRecord[], begunMs: number): ShardPage {
-    const pageBytes = bytesOf(records)
+  #toPage(answer: Page, records: PageRecords, begunMs: number): ShardPage {
+    const pageBytes = records.byteLength
     this.#expectedBytes = pageBytes + records.length * recordOverheadBytes
     this.#aimAtPageSize(records.length)
     if (isObserved()) {
@@ -178,8 +179,8 @@ export class ShardReader {
   }
 
   /**
-   * Records of a large page outlive young generations of the heap, which costs memory and gains nothing: five calls a
-   * second of 1 MiB are more than Kinesis lets a shard give.
+   * A page of large records holds much memory and gains nothing: five calls a second of 4 MiB are ten times what Kinesis
+   * lets a shard give.
    */
   #aimAtPageSize(recordCount: number): void {
     if (this.#options.limit !== undefined || recordCount === 0) return
@@ -244,9 +245,9 @@ export class ShardReader {
   }
 
   /** The page's records without the one that reading stood at; reports when that one is gone. */
-  async #prove(answer: Page): Promise<EncodedRecord[]> {
+  async #prove(answer: Page): Promise<PageRecords> {
     const position = this.#position
-    const first = answer.records[0]
+    const first = answer.records.at(0)
     if (!('sequenceNumber' in position)) return answer.records
     if (first === undefined) {
       // Empty pages prove nothing before the tip; at the tip, the record itself would have come.
@@ -259,7 +260,7 @@ export class ShardReader {
     if (first.sequenceNumber === position.sequenceNumber) {
       // Within an aggregate reading goes on inside that record; who cuts it open cuts it behind the sub-sequence number.
       const isWholeRead = position.type === 'AFTER_SEQUENCE_NUMBER' && position.subSequenceNumber === undefined
-      return isWholeRead ? answer.records.slice(1) : answer.records
+      return isWholeRead ? laterRecords(answer.records) : answer.records
     }
     const oldest = await this.#oldestSequenceNumber()
     if (oldest === undefined || oldest === first.sequenceNumber) {
@@ -274,7 +275,7 @@ export class ShardReader {
     try {
       const iterator = await api.getShardIterator(stream, this.shardId, { type: 'TRIM_HORIZON' }, signal)
       this.#pacer.spend(this.#clock.monotonic())
-      return (await api.getRecords(iterator, 1, signal)).records[0]?.sequenceNumber
+      return (await api.getRecords(iterator, 1, signal)).records.at(0)?.sequenceNumber
     } catch (error) {
       // The page in hand is good whatever this question meets; unanswered, the position counts as trimmed.
       if (error instanceof KinesisCallError || error instanceof ClosedError) return undefined
@@ -293,10 +294,10 @@ export class ShardReader {
   }
 }
 
-/** Sequence number, key and views of a record in memory, beside its bytes: measured at 200 to 350. */
-const recordOverheadBytes = 256
-/** Size of a page in memory, its records' overhead included: about 1 MiB of records of 200 bytes. */
-const pageAimBytes = 2.5 * 1024 * 1024
+/** What a record takes in a page beside its data and key: 135 bytes around them in the answer, 32 that tell its places. */
+const recordOverheadBytes = 168
+/** Size of a page in memory: about 10,000 records of 200 bytes, the most that a call gives. */
+const pageAimBytes = 4 * 1024 * 1024
 const firstPageRecords = 1_000
 /** What a shard's first page is expected to hold: enough that few shards begin at once, little enough that many do. */
 const firstPageBytes = 1024 * 1024
@@ -322,10 +323,4 @@ function isFromTheFuture(error: unknown, position: Position, nowMs: number): boo
     position.type === 'AT_TIMESTAMP' &&
     Math.abs(position.timestampMs - nowMs) < 60_000
   )
-}
-
-function bytesOf(records: readonly EncodedRecord[]): number {
-  let bytes = 0
-  for (const record of records) bytes += record.bytes.length + record.partitionKey.length
-  return bytes
 }

@@ -76,7 +76,10 @@ export class StreamIterator<T> implements AsyncIterableIterator<StreamRecord<T>>
     return this.#checkpointer.save()
   }
 
-  /** The records page by page, each page of one shard and never empty. A page counts as handed out as a whole. */
+  /**
+   * The records in batches of at most 1,000, each of one shard and never empty. A batch counts as handed out as a whole.
+   * Larger ones would outlive the young generation of the heap, and cost more than they save.
+   */
   async *batches(): AsyncGenerator<StreamRecord<T>[], undefined> {
     try {
       for (;;) {
@@ -156,8 +159,14 @@ export class StreamIterator<T> implements AsyncIterableIterator<StreamRecord<T>>
     while (batch.length === 0) {
       const page = this.#page ?? this.#turnPage()
       if (page === undefined) break
-      for (let record = this.#takeFrom(page); record !== undefined; record = this.#takeFrom(page)) batch.push(record)
-      this.#donePage(page)
+      while (batch.length < batchRecords) {
+        const record = this.#takeFrom(page)
+        if (record !== undefined) batch.push(record)
+        else {
+          this.#donePage(page)
+          break
+        }
+      }
     }
     return batch
   }
@@ -165,7 +174,7 @@ export class StreamIterator<T> implements AsyncIterableIterator<StreamRecord<T>>
   #takeFrom(page: ShardPage): StreamRecord<T> | undefined {
     const progress = this.#progress as ShardProgress
     for (;;) {
-      const encoded = page.records[this.#index]
+      const encoded = page.records.at(this.#index)
       if (encoded === undefined) return undefined
       const record = toStreamRecord(page.shardId, encoded, this.#decode)
       const isHandedOut = record.error === undefined || this.#judge(record)
@@ -229,3 +238,5 @@ export class StreamIterator<T> implements AsyncIterableIterator<StreamRecord<T>>
     return beginning?.known.get(shardId)?.sequenceNumber ?? shard?.endingSequenceNumber ?? shard?.startingSequenceNumber
   }
 }
+
+const batchRecords = 1_000

@@ -1,18 +1,17 @@
 import { FormatError } from '../errors.ts'
 import { CborReader } from './cbor.ts'
-import type { ChildShard, EncodedRecord, Page } from './kinesis-api.ts'
-import { PlainRecords } from './plain-records.ts'
+import { CborRecords } from './cbor-records.ts'
+import { type ChildShard, type EncodedRecord, noRecords, type Page } from './kinesis-api.ts'
 
 /** A GetRecords answer; the records' bytes are views into it. */
 export function readPage(body: Uint8Array): Page {
   const reader = new CborReader(body)
-  const page: Page = { records: [], millisBehindLatest: 0 }
+  const page: Page = { records: noRecords, millisBehindLatest: 0 }
   for (let left = reader.mapLength(); reader.hasMore(left); left--) {
     const name = reader.name()
     if (reader.isNull()) continue
-    if (name === 'Records') {
-      readRecords(reader, new PlainRecords(body), page.records)
-    } else if (name === 'NextShardIterator') page.nextShardIterator = reader.text()
+    if (name === 'Records') page.records = readRecords(reader, body)
+    else if (name === 'NextShardIterator') page.nextShardIterator = reader.text()
     else if (name === 'MillisBehindLatest') page.millisBehindLatest = reader.number()
     else if (name === 'ChildShards') page.childShards = readChildShards(reader)
     else reader.skip()
@@ -20,12 +19,15 @@ export function readPage(body: Uint8Array): Page {
   return page
 }
 
-function readRecords(reader: CborReader, plain: PlainRecords, records: EncodedRecord[]): void {
-  for (let more = reader.arrayLength(); reader.hasMore(more); more--) {
-    const record = plain.read(reader.offset)
-    if (record !== undefined) reader.moveTo(plain.end)
-    records.push(record ?? readRecord(reader))
+function readRecords(reader: CborReader, body: Uint8Array): CborRecords {
+  const count = reader.arrayLength()
+  const records = new CborRecords(body, count < 0 ? 1_000 : count)
+  for (let left = count; reader.hasMore(left); left--) {
+    const end = records.addPlain(reader.offset)
+    if (end > 0) reader.moveTo(end)
+    else records.addOdd(readRecord(reader))
   }
+  return records
 }
 
 function readRecord(reader: CborReader): EncodedRecord {

@@ -47,9 +47,27 @@ export interface EncodedRecord {
   bytes: Uint8Array
 }
 
+/** Records in their order, each made when it is asked for, and anew each time. */
+export interface PageRecords extends Iterable<EncodedRecord> {
+  readonly length: number
+  /** Data and keys of all of them, in bytes. */
+  readonly byteLength: number
+  at(index: number): EncodedRecord | undefined
+  slice(from: number, to: number): EncodedRecord[]
+}
+
+/** What an empty page holds. */
+export const noRecords: PageRecords = {
+  length: 0,
+  byteLength: 0,
+  at: () => undefined,
+  slice: () => [],
+  [Symbol.iterator]: () => [][Symbol.iterator](),
+}
+
 /** One GetRecords answer. */
 export interface Page {
-  records: EncodedRecord[]
+  records: PageRecords
   /** Absent at the end of a closed shard. */
   nextShardIterator?: string
   /** 0 when the page reaches the shard's tip. */

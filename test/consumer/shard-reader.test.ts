@@ -31,7 +31,8 @@ function readerOf(model: ReshardModel, options: Partial<ShardReaderOptions> = {}
   return { reader, clock }
 }
 
-const texts = (page: ShardPage | undefined) => page?.records.map(({ bytes }) => Buffer.from(bytes).toString())
+const texts = (page: ShardPage | undefined) =>
+  page && [...page.records].map(({ bytes }) => Buffer.from(bytes).toString())
 
 /** The answer of a call that may have to wait for the clock. */
 async function within<T>(clock: ManualClock, ms: number, call: Promise<T>): Promise<T> {
@@ -190,7 +191,7 @@ test('a trimmed position starts at the oldest record and says so', async () => {
       stream: 'model',
       shardId: shardIdOf(0),
       sequenceNumber: first,
-      oldestSequenceNumber: page?.records[0]?.sequenceNumber,
+      oldestSequenceNumber: page?.records.at(0)?.sequenceNumber,
     },
   ])
 })

@@ -59,7 +59,7 @@ describe('the program tritond', () => {
     const iterator = await place.api.getShardIterator(realName, 'shardId-000000000000', { type: 'TRIM_HORIZON' })
     const { records } = await place.api.getRecords(iterator, 1_000)
     assert.deepEqual(
-      records.map(({ bytes }) => String(bytes)),
+      [...records].map(({ bytes }) => String(bytes)),
       ['in time'],
     )
   })

@@ -50,7 +50,7 @@ test('every call works on the engine, and tells what a plain SDK client tells', 
     )
     const { Records = [] } = await sdk.client.send(new GetRecordsCommand({ ShardIterator: theirs.ShardIterator }))
     assert.deepEqual(
-      page.records.map(({ sequenceNumber, partitionKey, bytes, arrivedAtMs }) => {
+      [...page.records].map(({ sequenceNumber, partitionKey, bytes, arrivedAtMs }) => {
         return { sequenceNumber, partitionKey, data: Buffer.from(bytes).toString('hex'), arrivedAtMs }
       }),
       Records.map(({ SequenceNumber, PartitionKey, Data, ApproximateArrivalTimestamp }) => ({
@@ -60,7 +60,9 @@ test('every call works on the engine, and tells what a plain SDK client tells', 
         arrivedAtMs: ApproximateArrivalTimestamp?.getTime(),
       })),
     )
-    assert.ok(page.records.every(({ partitionKey }) => entries.some((entry) => entry.partitionKey === partitionKey)))
+    assert.ok(
+      [...page.records].every(({ partitionKey }) => entries.some((entry) => entry.partitionKey === partitionKey)),
+    )
   }
   await api.deleteStream('others')
   assert.deepEqual(await api.listStreams(), ['orders'])
@@ -317,7 +319,7 @@ test('the codec is read by a plain SDK: what it puts we read, and the other way 
   const iterator = await api.getShardIterator('orders', 'shardId-000000000000', { type: 'TRIM_HORIZON' })
   const { records } = await api.getRecords(iterator, 10)
   assert.deepEqual(
-    records.map(({ bytes, partitionKey }) => [Buffer.from(bytes).toString(), partitionKey]),
+    [...records].map(({ bytes, partitionKey }) => [Buffer.from(bytes).toString(), partitionKey]),
     [['theirs', 'ключ']],
   )
 })

@@ -192,7 +192,7 @@ test('several reads at once are answered in their order', async () => {
   )
 })
 
-test('batches hand out whole pages, each of one shard, and count as handed out when given', async () => {
+test('batches are each of one shard, and count as handed out when given', async () => {
   const { stream, load } = await loaded(3, 10)
   const store = new MemoryCheckpointStore()
   const checkpoint = { store, client: 'c' }
@@ -206,6 +206,23 @@ test('batches hand out whole pages, each of one shard, and count as handed out w
     assert.equal(rows.get(batch[0]?.shardId ?? ''), batch.at(-1)?.sequenceNumber)
   }
   assert.deepEqual(load.faultsIn(lines), [])
+})
+
+test('batches of a large page hold at most 1,000 records, and a checkpoint between two of them is between them', async () => {
+  const { stream } = await loaded(1, 115)
+  const store = new MemoryCheckpointStore()
+  const client = { store, client: 'c' }
+  const first = read(stream, { from: 'oldest' }, { untilCaughtUp: true, limit: 10_000, checkpoint: client })
+  const sizes: number[] = []
+  for await (const batch of first.batches()) {
+    sizes.push(batch.length)
+    if (sizes.length === 2) await first.checkpoint()
+  }
+  assert.deepEqual(sizes, [1_000, 1_000, 300])
+  const second = read(stream, { from: 'checkpoint' }, { untilCaughtUp: true, checkpoint: client })
+  let count = 0
+  for await (const _ of second) count += 1
+  assert.equal(count, 300)
 })
 
 test('until caught up ends under a load that never pauses', async () => {

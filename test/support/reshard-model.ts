@@ -1,9 +1,16 @@
 import { hashKeyOf, maxHashKey } from '../../src/kinesis/hash-key.ts'
-import type { EncodedRecord, KinesisApi, Page, StreamSummary } from '../../src/kinesis/kinesis-api.ts'
+import {
+  type EncodedRecord,
+  type KinesisApi,
+  noRecords,
+  type Page,
+  type StreamSummary,
+} from '../../src/kinesis/kinesis-api.ts'
 import type { Position } from '../../src/kinesis/position.ts'
 import { KinesisCallError, type RetryClass } from '../../src/kinesis/retry-class.ts'
 import { compareSequenceNumbers, endingSeqIx, formatSequenceNumber } from '../../src/kinesis/sequence-number.ts'
 import { type Shard, shardIdOf } from '../../src/kinesis/shard.ts'
+import { pageRecordsOf } from './page-records.ts'
 
 /**
  * One stream in memory that answers as Kinesis does, moved by the test alone: no clock, no chance, every reshard at
@@ -119,10 +126,10 @@ export class ReshardModel implements KinesisApi {
     if (last === undefined && !shard.isOpen) {
       const children = this.#shards.filter((one) => one.parents.includes(shard.index) && !one.isExpired)
       const childShards = children.map((one) => ({ shardId: one.shardId, parentShardIds: one.parents.map(shardIdOf) }))
-      return { records: [], millisBehindLatest: 0, childShards }
+      return { records: noRecords, millisBehindLatest: 0, childShards }
     }
     return {
-      records,
+      records: pageRecordsOf(records),
       nextShardIterator: this.#iterator(shard, last?.sequenceNumber ?? after),
       millisBehindLatest: left.length > records.length ? 1 : 0,
     }

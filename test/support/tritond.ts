@@ -90,7 +90,7 @@ export class TritondPlace implements AsyncDisposable {
     for (const { shardId } of await this.api.listShards(stream)) {
       const iterator = await this.api.getShardIterator(stream, shardId, { type: 'TRIM_HORIZON' })
       const { records } = await this.api.getRecords(iterator, 10_000)
-      found.push(...records.map((record) => ({ ...record, bytes: Buffer.from(record.bytes) })))
+      found.push(...[...records].map((record) => ({ ...record, bytes: Buffer.from(record.bytes) })))
     }
     return found
   }

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { laterRecords } from '../../src/consumer/later-records.ts'
+import { FormatError } from '../../src/errors.ts'
 import { CborReader, CborWriter } from '../../src/kinesis/cbor.ts'
 import { readPage } from '../../src/kinesis/cbor-get-records.ts'
-import { PlainRecords } from '../../src/kinesis/plain-records.ts'
+import { CborRecords } from '../../src/kinesis/cbor-records.ts'
 import { runs, seed } from '../support/soak.ts'
 
 const record = fc.record({
@@ -23,15 +25,16 @@ test('a plain record is read as the reader of every form reads it, in any order 
   const property = fc.property(record, fc.integer({ min: 0, max: 23 }), (one, order) => {
     const names = permutation(['SequenceNumber', 'ApproximateArrivalTimestamp', 'Data', 'PartitionKey'] as const, order)
     const bytes = encoded(Object.fromEntries(names.map((name) => [name, one[name]])))
-    const plain = new PlainRecords(bytes)
-    const read = plain.read(0)
+    const records = new CborRecords(bytes, 1)
+    assert.equal(records.addPlain(0), bytes.length)
+    const read = records.at(0)
     assert.deepEqual(read && { ...read, bytes: Buffer.from(read.bytes) }, {
       sequenceNumber: one.SequenceNumber,
       partitionKey: Buffer.from(one.PartitionKey).toString(),
       arrivedAtMs: one.ApproximateArrivalTimestamp,
       bytes: one.Data,
     })
-    assert.equal(plain.end, bytes.length)
+    assert.equal(records.byteLength, one.Data.length + Buffer.byteLength(one.PartitionKey))
     const slow = new CborReader(bytes).value() as { SequenceNumber: string; PartitionKey: string }
     assert.equal(slow.SequenceNumber, read?.sequenceNumber)
     assert.equal(slow.PartitionKey, read?.partitionKey)
@@ -47,7 +50,7 @@ test('whatever is not plain, or cut, is left to the reader of every form', () =>
     PartitionKey: 'k',
   })
   for (let length = 0; length < bytes.length; length++) {
-    assert.equal(new PlainRecords(bytes.subarray(0, length)).read(0), undefined, `${length} bytes`)
+    assert.equal(new CborRecords(bytes.subarray(0, length), 1).addPlain(0), 0, `${length} bytes`)
   }
   const odd = [
     { SequenceNumber: '1', ApproximateArrivalTimestamp: 1e12, PartitionKey: 'k' },
@@ -57,7 +60,7 @@ test('whatever is not plain, or cut, is left to the reader of every form', () =>
     { SequenceNumber: '1', Data: Buffer.from('x'), PartitionKey: null },
     { SequenceNumber: 1, Data: Buffer.from('x') },
   ]
-  for (const one of odd) assert.equal(new PlainRecords(encoded(one)).read(0), undefined)
+  for (const one of odd) assert.equal(new CborRecords(encoded(one), 1).addPlain(0), 0)
 })
 
 test('plain and other records stand side by side in one page', () => {
@@ -69,7 +72,7 @@ test('plain and other records stand side by side in one page', () => {
     }),
   )
   assert.deepEqual(
-    page.records.map(({ sequenceNumber, arrivedAtMs, partitionKey, bytes }) => [
+    [...page.records].map(({ sequenceNumber, arrivedAtMs, partitionKey, bytes }) => [
       sequenceNumber,
       arrivedAtMs,
       partitionKey,
@@ -77,6 +80,36 @@ test('plain and other records stand side by side in one page', () => {
     ]),
     Array.from({ length: 3 }, () => ['1', 1e12, 'k', 'a']),
   )
+})
+
+test('more records come than were announced, and each is made anew when asked for', () => {
+  const bytes = encoded({
+    SequenceNumber: '1',
+    ApproximateArrivalTimestamp: 1e12,
+    Data: Buffer.from('x'),
+    PartitionKey: 'k',
+  })
+  const records = new CborRecords(Buffer.concat([bytes, bytes, bytes]), 1)
+  for (let at = 0; at < 3; at++) assert.equal(records.addPlain(at * bytes.length), (at + 1) * bytes.length)
+  assert.equal(records.length, 3)
+  assert.equal(records.byteLength, 6)
+  assert.deepEqual(records.at(2), records.at(0))
+  assert.notEqual(records.at(0), records.at(0))
+  assert.equal(records.at(3), undefined)
+  assert.equal(records.at(-1), undefined)
+  const later = laterRecords(records)
+  assert.equal(later.length, 2)
+  assert.equal(later.byteLength, 4)
+  assert.deepEqual([...later], [records.at(1), records.at(2)])
+  assert.equal(later.at(2), undefined)
+  assert.deepEqual(later.slice(1, 9), records.slice(2, 3))
+})
+
+test('an answer that claims four billion records is refused before it costs memory', () => {
+  const claim = Buffer.concat([Buffer.from([0xa1, 0x67]), Buffer.from('Records'), Buffer.from('9affffffff', 'hex')])
+  assert.throws(() => readPage(claim), FormatError)
+  const many = Buffer.concat([claim.subarray(0, -4), Buffer.from('00100000', 'hex'), Buffer.alloc(0x100000, 0xa0)])
+  assert.throws(() => readPage(many), FormatError)
 })
 
 function permutation<T>(items: readonly T[], order: number): T[] {
