@@ -1,5 +1,5 @@
 import { ClosedError } from '../errors.ts'
-import type { EncodedRecord } from '../kinesis/kinesis-api.ts'
+import type { EncodedRecord, PageRecords } from '../kinesis/kinesis-api.ts'
 import { encodeMsgpack } from '../record/msgpack-encode.ts'
 import type { RecordFormat } from '../record/record-codec.ts'
 import { isOneMap } from '../record/record-shape.ts'
@@ -65,11 +65,11 @@ export class ObjectWriter {
   }
 
   /** Resolves when there is room for more. */
-  async add(shardId: string, records: readonly EncodedRecord[]): Promise<void> {
+  async add(shardId: string, records: PageRecords): Promise<void> {
     const isMsgpack = this.#options.format === 'msgpack'
     const { writer } = this.#main
     for (let i = 0; i < records.length; i++) {
-      const { bytes, sequenceNumber, partitionKey, arrivedAtMs } = records[i] as EncodedRecord
+      const { bytes, sequenceNumber, partitionKey, arrivedAtMs } = records.at(i) as EncodedRecord
       if (arrivedAtMs < this.#firstArrivedMs) this.#firstArrivedMs = arrivedAtMs
       if (arrivedAtMs > this.#lastArrivedMs) this.#lastArrivedMs = arrivedAtMs
       const place = { shardId, sequenceNumber, partitionKey, arrivedAtMs }

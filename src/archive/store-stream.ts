@@ -178,8 +178,8 @@ class StoreJob {
       if (records.length > 0) {
         const object = await this.#open()
         await object.add(shardId, records)
-        const first = (records[0] as EncodedRecord).sequenceNumber
-        const last = (records[records.length - 1] as EncodedRecord).sequenceNumber
+        const first = (records.at(0) as EncodedRecord).sequenceNumber
+        const last = (records.at(records.length - 1) as EncodedRecord).sequenceNumber
         this.#spans.add(shardId, first, last, records.length)
       }
       // Without an object under way there is nothing yet that could say so; the shard's end is read again then.
