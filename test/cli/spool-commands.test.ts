@@ -145,7 +145,7 @@ async function recordsOf(endpoint: string) {
   const api = createAwsKinesisApi({ endpoint })
   try {
     const iterator = await api.getShardIterator('orders_v2', 'shardId-000000000000', { type: 'TRIM_HORIZON' })
-    return (await api.getRecords(iterator, 1_000)).records
+    return [...(await api.getRecords(iterator, 1_000)).records]
   } finally {
     api.close()
   }
