@@ -275,6 +275,14 @@ export type Diagnostic =
   // daemon
   | { type: 'daemon-listening'; endpoint: string; mode: 'memory' | 'spool' | 'output' }
   | { type: 'daemon-stopping'; recordCount: number }
+  | {
+      /** All of the daemon is over. */
+      type: 'daemon-stopped'
+      /** Records taken over since it started. */
+      acceptedCount: number
+      /** Neither written nor kept anywhere. */
+      lostCount: number
+    }
   | { type: 'config-read'; file: string; streamCount: number }
   | {
       /** triton.yaml can't be used: the streams of the last good one stay in force, if there was one. */

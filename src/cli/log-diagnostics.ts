@@ -191,6 +191,8 @@ export function describeDiagnostic(news: Diagnostic): [level: Level, message: st
       return ['info', `listening at ${news.endpoint}, ${modeTexts[news.mode]}`]
     case 'daemon-stopping':
       return ['info', `stopping; ${news.recordCount} records wait`]
+    case 'daemon-stopped':
+      return ['info', `stopped; of ${news.acceptedCount} records taken over ${news.lostCount} were lost at the end`]
     case 'config-read':
       return ['info', `read ${news.file}: ${news.streamCount} streams`]
     case 'config-failed':

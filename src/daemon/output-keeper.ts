@@ -24,6 +24,7 @@ export class OutputKeeper implements RecordKeeper {
   readonly #options: OutputKeeperOptions
   readonly #copies = new BodyCopies()
   #groups = new Map<string, Uint8Array[]>()
+  #acceptedCount = 0
   #waitingCount = 0
   #waitingBytes = 0
   #timer: Timer | undefined
@@ -42,6 +43,10 @@ export class OutputKeeper implements RecordKeeper {
     return this.#waitingCount + this.#unwrittenCount
   }
 
+  get acceptedCount(): number {
+    return this.#acceptedCount
+  }
+
   streams(): StreamFacts[] {
     return []
   }
@@ -52,6 +57,7 @@ export class OutputKeeper implements RecordKeeper {
     const group = this.#groups.get(streamName)
     if (group === undefined) this.#groups.set(streamName, [body])
     else group.push(body)
+    this.#acceptedCount++
     this.#waitingCount++
     this.#waitingBytes += body.length
     const { clock, flushMs, limitBytes } = this.#options

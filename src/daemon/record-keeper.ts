@@ -14,6 +14,8 @@ export interface RecordKeeper {
    */
   take(message: Message): Promise<void> | undefined
   readonly waitingCount: number
+  /** Taken over so far. */
+  readonly acceptedCount: number
   /** How each stream fares; none where all names are taken. */
   streams(): StreamFacts[]
   /**

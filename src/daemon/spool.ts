@@ -1,6 +1,6 @@
-import { mkdirSync, readdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync } from 'node:fs'
 import { mkdir, open, readdir, writeFile } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import type { Clock } from '../clock.ts'
 import { report } from '../diagnostics.ts'
 import { StorageError } from '../errors.ts'
@@ -55,7 +55,7 @@ export class Spool {
     const { dir } = options
     const { default: Sqlite } = await import('libsql')
     try {
-      mkdirSync(join(dir, 'streams'), { recursive: true, mode: 0o700 })
+      makeDirectory(join(dir, 'streams'))
     } catch (cause) {
       throw storageError('make the spool directory', dir, cause)
     }
@@ -124,6 +124,18 @@ export class Spool {
       await segment.close()
     }
     report({ type: 'damage-kept', file, bytes })
+  }
+}
+
+/** Node says of a read-only disk that a directory on the way is not there; made by itself, the first one tells the truth. */
+function makeDirectory(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 })
+  } catch (cause) {
+    let first = path
+    while (!existsSync(dirname(first))) first = dirname(first)
+    mkdirSync(first, { mode: 0o700 })
+    throw cause
   }
 }
 

@@ -56,6 +56,7 @@ export class StreamLanes implements DurableKeeper {
   #heldBytes = 0
   #room: (() => void) | undefined
   #isFinishing = false
+  #acceptedCount = 0
   /** Waited for room until the end. */
   #abandonedCount = 0
 
@@ -71,6 +72,11 @@ export class StreamLanes implements DurableKeeper {
 
   get waitingCount(): number {
     return this.#everyLane().reduce((sum, { queue }) => sum + queue.recordCount, 0)
+  }
+
+  /** Also of streams that the configuration no longer names. */
+  get acceptedCount(): number {
+    return this.#acceptedCount
   }
 
   streams(): StreamFacts[] {
@@ -214,6 +220,7 @@ export class StreamLanes implements DurableKeeper {
     const before = queue.bytes
     queue.add(entry, onKept)
     lane.acceptedCount++
+    this.#acceptedCount++
     this.#heldBytes += queue.bytes - before
   }
 

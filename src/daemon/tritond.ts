@@ -119,6 +119,7 @@ export class Tritond implements AsyncDisposable {
     finished.abort()
     skips[Symbol.dispose]()
     await reporting.close()
+    report({ type: 'daemon-stopped', acceptedCount: keeper.acceptedCount, lostCount })
     return { lostCount }
   }
 }

@@ -95,6 +95,21 @@ export class TritondPlace implements AsyncDisposable {
     return found
   }
 
+  /** All that the stream holds, however much. */
+  async allRecords(stream = realName): Promise<EncodedRecord[]> {
+    const found: EncodedRecord[] = []
+    for (const { shardId } of await this.api.listShards(stream)) {
+      let iterator: string | undefined = await this.api.getShardIterator(stream, shardId, { type: 'TRIM_HORIZON' })
+      while (iterator !== undefined) {
+        const { records, nextShardIterator } = await this.api.getRecords(iterator, 10_000)
+        if (records.length === 0) break
+        found.push(...records.map((record) => ({ ...record, bytes: Buffer.from(record.bytes) })))
+        iterator = nextShardIterator
+      }
+    }
+    return found
+  }
+
   sentCount(logicalName = streamName): number {
     const counts = this.news.flatMap((news) =>
       news.type === 'records-sent' && news.stream === logicalName ? news.recordCount : [],
