@@ -103,7 +103,7 @@ export class TritondPlace implements AsyncDisposable {
       while (iterator !== undefined) {
         const { records, nextShardIterator } = await this.api.getRecords(iterator, 10_000)
         if (records.length === 0) break
-        found.push(...records.map((record) => ({ ...record, bytes: Buffer.from(record.bytes) })))
+        for (const record of records) found.push({ ...record, bytes: Buffer.from(record.bytes) })
         iterator = nextShardIterator
       }
     }
