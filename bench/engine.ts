@@ -1,38 +1,43 @@
-import { fork } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type BenchRow, writeBenchReport } from './support/bench-report.ts'
 import {
   plainBody,
+  putRecordBody,
   putRecordsBody,
   RawConnection,
   type RawFormat,
   rawRequest,
   textMember,
 } from './support/raw-kinesis.ts'
-import type { Served, Usage } from './support/serve.ts'
+import { type ServerKind, serve, timed } from './support/serve.ts'
 
 /**
- * The local engine beside kinesalite, each in a process of its own with its data on disk, both fed by the same client.
- * `--short` stores a tenth of the records and keeps no report.
+ * The local engine beside kinesalite and kinesis-local, each in a process of its own, all fed by the same client with
+ * bodies that were encoded before. `--short` stores a tenth of the records and keeps no report.
  */
 const isShort = process.argv.includes('--short')
 const storedRecords = isShort ? 100_000 : 1_000_000
-const baselineRecords = isShort ? 10_000 : 40_000
 const perRequest = 500
 const recordBytes = 200
 const shardCount = 4
 const atATime = 4
+const singlesAtATime = 64
 
 const root = mkdtempSync(join(tmpdir(), 'triton-bench-'))
 const rows: BenchRow[] = []
 try {
-  const kinesalite = await measure('kinesalite', baselineRecords, 'json')
-  const json = await measure('triton', isShort ? 50_000 : 300_000, 'json')
-  const cbor = await measure('triton', storedRecords, 'cbor')
-  report(kinesalite, json, cbor)
+  const kinesalite = await measure('kinesalite', {
+    recordCount: isShort ? 10_000 : 40_000,
+    singles: 2_000,
+    format: 'json',
+  })
+  const mock = await measure('kinesis-local', { recordCount: isShort ? 2_000 : 6_000, singles: 500, format: 'json' })
+  const json = await measure('triton', { recordCount: isShort ? 50_000 : 300_000, singles: 20_000, format: 'json' })
+  const cbor = await measure('triton', { recordCount: storedRecords, singles: 20_000, format: 'cbor' })
+  const always = await measureAlways(isShort ? 50_000 : 300_000)
+  report({ kinesalite, 'kinesis-local': mock }, json, cbor, always)
 } finally {
   rmSync(root, { recursive: true, force: true })
 }
@@ -42,58 +47,49 @@ else writeBenchReport('engine', rows)
 interface Figures {
   putPerSecond: number
   putCpuUs: number
+  singlesPerSecond: number
+  singleCpuUs: number
   getPerSecond: number
   getCpuUs: number
   rssBytes: number
   restartMs: number
 }
 
-function report(kinesalite: Figures, json: Figures, cbor: Figures): void {
-  const beside = (value: number) => ({ what: 'kinesalite', value })
-  const put = `PutRecords of ${perRequest} x ${recordBytes} B, ${atATime} at a time, on disk (interval)`
-  const get = 'GetRecords of 10,000'
-  for (const [format, figures] of [['CBOR', cbor] as const, ['JSON', json] as const]) {
-    rows.push(
-      {
-        what: `${put}, ${format}`,
-        value: figures.putPerSecond,
-        unit: 'records/s',
-        target: { atLeast: 60_000, of: 'value' },
-      },
-      {
-        what: `${put}, ${format}, beside`,
-        value: figures.putPerSecond,
-        unit: 'records/s',
-        baseline: beside(kinesalite.putPerSecond),
-        target: { atLeast: 3, of: 'ratio' },
-      },
-      {
-        what: `${put}, ${format}: server CPU`,
-        value: figures.putCpuUs,
-        unit: 'us/record',
-        baseline: beside(kinesalite.putCpuUs),
-      },
-      {
-        what: `${get}, ${format}`,
-        value: figures.getPerSecond,
-        unit: 'records/s',
-        ...(format === 'CBOR' && { target: { atLeast: 200_000, of: 'value' } }),
-      },
-      {
-        what: `${get}, ${format}, beside`,
-        value: figures.getPerSecond,
-        unit: 'records/s',
-        baseline: beside(kinesalite.getPerSecond),
-        target: { atLeast: 5, of: 'ratio' },
-      },
-      {
-        what: `${get}, ${format}: server CPU`,
-        value: figures.getCpuUs,
-        unit: 'us/record',
-        baseline: beside(kinesalite.getCpuUs),
-      },
-    )
+function report(
+  baselines: Readonly<Record<string, Figures>>,
+  json: Figures,
+  cbor: Figures,
+  alwaysPerSecond: Readonly<Record<RawFormat, number>>,
+): void {
+  /** One row with the target of the value, and one for each baseline with the ratio. */
+  const add = (what: string, unit: string, member: keyof Figures, figures: Figures, target: BenchRow['target']) => {
+    rows.push({ what, value: figures[member], unit, ...(target && { target }) })
+    for (const [name, baseline] of Object.entries(baselines))
+      rows.push({
+        what: `${what}, beside ${name}`,
+        value: figures[member],
+        unit,
+        baseline: { what: name, value: baseline[member] },
+      })
   }
+  for (const [format, figures] of [['CBOR', cbor] as const, ['JSON', json] as const]) {
+    const put = `PutRecords of ${perRequest} x ${recordBytes} B, ${atATime} at a time, on disk (interval), ${format}`
+    add(put, 'records/s', 'putPerSecond', figures, { atLeast: 150_000, of: 'value' })
+    add(`${put}: server CPU`, 'us/record', 'putCpuUs', figures, { atMost: 5, of: 'value' })
+    const single = `PutRecord of ${recordBytes} B, ${singlesAtATime} at a time, on disk (interval), ${format}`
+    add(single, 'records/s', 'singlesPerSecond', figures, { atLeast: 12_000, of: 'value' })
+    add(`${single}: server CPU`, 'us/record', 'singleCpuUs', figures, undefined)
+    const get = `GetRecords of 10,000, ${format}`
+    add(get, 'records/s', 'getPerSecond', figures, { atLeast: 300_000, of: 'value' })
+    add(`${get}: server CPU`, 'us/record', 'getCpuUs', figures, { atMost: 2.5, of: 'value' })
+  }
+  for (const format of ['cbor', 'json'] as const)
+    rows.push({
+      what: `PutRecords of ${perRequest} x ${recordBytes} B, ${atATime} at a time, on disk (always), ${format.toUpperCase()}`,
+      value: alwaysPerSecond[format],
+      unit: 'records/s',
+      target: { atLeast: 60_000, of: 'value' },
+    })
   const stored = storedRecords.toLocaleString('en')
   rows.push(
     {
@@ -111,47 +107,95 @@ function report(kinesalite: Figures, json: Figures, cbor: Figures): void {
   )
 }
 
-async function measure(kind: 'triton' | 'kinesalite', recordCount: number, format: RawFormat): Promise<Figures> {
+interface Load {
+  recordCount: number
+  /** Records of PutRecord. */
+  singles: number
+  format: RawFormat
+}
+
+async function measure(kind: ServerKind, { recordCount, singles, format }: Load): Promise<Figures> {
   const dir = mkdtempSync(join(root, 'data-'))
   let server = await serve(kind, dir)
-  const setUp = await RawConnection.open(server.port)
-  await setUp.send(
-    rawRequest('CreateStream', format, plainBody({ StreamName: 'bench', ShardCount: shardCount }, format)),
-  )
-  setUp.close()
+  await createStream(server.port, format)
   await put(server.port, recordCount / 10, format)
   const putting = await timed(server, () => put(server.port, recordCount, format))
-  const afterPut = await server.usage()
-  await server.kill()
-  server = await serve(kind, dir)
+  await putOneByOne(server.port, singles / 10, format)
+  const single = await timed(server, () => putOneByOne(server.port, singles, format))
+  // Kinesis-local would forget what it has.
+  const isKept = kind !== 'kinesis-local'
+  if (isKept) {
+    await server.kill()
+    server = await serve(kind, dir)
+  }
   const restartedMs = performance.now()
   await firstPage(server.port, format)
   const restartMs = server.startMs + performance.now() - restartedMs
   const getting = await timed(server, () => getAll(server.port, format))
-  const afterGet = await server.usage()
   await server.kill()
   return {
     putPerSecond: recordCount / putting.seconds,
     putCpuUs: putting.cpuUs / recordCount,
+    singlesPerSecond: singles / single.seconds,
+    singleCpuUs: single.cpuUs / singles,
     getPerSecond: getting.result / getting.seconds,
     getCpuUs: getting.cpuUs / getting.result,
-    rssBytes: Math.max(afterPut.rssBytes, afterGet.rssBytes),
+    rssBytes: Math.max(putting.rssBytes, single.rssBytes, getting.rssBytes),
     restartMs,
   }
 }
 
+async function measureAlways(recordCount: number): Promise<Record<RawFormat, number>> {
+  const perSecond = { cbor: 0, json: 0 }
+  for (const format of ['cbor', 'json'] as const) {
+    const server = await serve('triton', mkdtempSync(join(root, 'data-')), 'always')
+    await createStream(server.port, format)
+    await put(server.port, recordCount / 10, format)
+    const { seconds } = await timed(server, () => put(server.port, recordCount, format))
+    perSecond[format] = recordCount / seconds
+    await server.kill()
+  }
+  return perSecond
+}
+
+async function createStream(port: number, format: RawFormat): Promise<void> {
+  const connection = await RawConnection.open(port)
+  await connection.send(
+    rawRequest('CreateStream', format, plainBody({ StreamName: 'bench', ShardCount: shardCount }, format)),
+  )
+  const summary = rawRequest('DescribeStreamSummary', format, plainBody({ StreamName: 'bench' }, format))
+  while (!(await connection.send(summary)).body.includes('ACTIVE')) await new Promise((next) => setTimeout(next, 10))
+  connection.close()
+}
+
+async function putOneByOne(port: number, recordCount: number, format: RawFormat): Promise<void> {
+  const requests = Array.from({ length: 64 }, (_, index) =>
+    rawRequest(
+      'PutRecord',
+      format,
+      putRecordBody('bench', `key-${index}`, Buffer.alloc(recordBytes, `${index} `), format),
+    ),
+  )
+  await inLanes(port, singlesAtATime, recordCount, (at) => requests[at % requests.length] as Buffer)
+}
+
 async function put(port: number, recordCount: number, format: RawFormat): Promise<void> {
   const requests = Array.from({ length: 16 }, (_, index) => rawRequest('PutRecords', format, batchBody(index, format)))
-  let left = Math.ceil(recordCount / perRequest)
+  await inLanes(port, atATime, recordCount / perRequest, (at) => requests[at % requests.length] as Buffer)
+}
+
+/** So many connections, each with one request on its way. */
+async function inLanes(port: number, lanes: number, count: number, requestAt: (at: number) => Buffer): Promise<void> {
+  let left = Math.ceil(count)
   const lane = async () => {
     const connection = await RawConnection.open(port)
     while (left-- > 0) {
-      const { status, body } = await connection.send(requests[left % requests.length] as Buffer)
-      if (status !== 200) throw new Error(`PutRecords: ${status} ${body.toString('latin1', 0, 300)}`)
+      const { status, body } = await connection.send(requestAt(left))
+      if (status !== 200) throw new Error(`a put: ${status} ${body.toString('latin1', 0, 300)}`)
     }
     connection.close()
   }
-  await Promise.all(Array.from({ length: atATime }, lane))
+  await Promise.all(Array.from({ length: lanes }, lane))
 }
 
 function batchBody(seed: number, format: RawFormat): Buffer {
@@ -164,7 +208,7 @@ function batchBody(seed: number, format: RawFormat): Buffer {
 
 async function firstPage(port: number, format: RawFormat): Promise<void> {
   const connection = await RawConnection.open(port)
-  const start = { StreamName: 'bench', ShardId: '0', ShardIteratorType: 'TRIM_HORIZON' }
+  const start = { StreamName: 'bench', ShardId: 'shardId-000000000000', ShardIteratorType: 'TRIM_HORIZON' }
   const answer = await connection.send(rawRequest('GetShardIterator', format, plainBody(start, format)))
   const iterator = textMember(answer.body, 'ShardIterator', format) as string
   const page = await connection.send(
@@ -202,42 +246,4 @@ function countOf(body: Buffer, word: string): number {
   let count = 0
   for (let at = body.indexOf(word); at >= 0; at = body.indexOf(word, at + word.length)) count++
   return count
-}
-
-interface Server extends Served {
-  usage(): Promise<Usage>
-  kill(): Promise<void>
-}
-
-async function serve(kind: 'triton' | 'kinesalite', dir: string): Promise<Server> {
-  const execArgv = [
-    '--import',
-    'tsx',
-    ...(process.env['BENCH_PROF'] ? ['--cpu-prof', `--cpu-prof-dir=${process.env['BENCH_PROF']}`] : []),
-  ]
-  const child = fork(join(import.meta.dirname, 'support/serve.ts'), [kind, dir], { execArgv })
-  const [served] = (await once(child, 'message')) as [Served]
-  return {
-    ...served,
-    async usage() {
-      child.send('usage')
-      const [usage] = (await once(child, 'message')) as [Usage]
-      return usage
-    },
-    async kill() {
-      const exited = once(child, 'exit')
-      if (process.env['BENCH_PROF']) child.disconnect()
-      else child.kill('SIGKILL')
-      await exited
-    },
-  }
-}
-
-async function timed<T>(server: Server, act: () => Promise<T>): Promise<{ seconds: number; cpuUs: number; result: T }> {
-  const before = await server.usage()
-  const startedMs = performance.now()
-  const result = await act()
-  const seconds = (performance.now() - startedMs) / 1000
-  const after = await server.usage()
-  return { seconds, cpuUs: after.cpuUs - before.cpuUs, result }
 }

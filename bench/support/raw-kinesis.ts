@@ -105,6 +105,21 @@ export function putRecordsBody(
   return Buffer.concat(parts)
 }
 
+/** The body of a PutRecord. */
+export function putRecordBody(stream: string, key: string, data: Buffer, format: RawFormat): Buffer {
+  if (format === 'json')
+    return Buffer.from(JSON.stringify({ StreamName: stream, PartitionKey: key, Data: data.toString('base64') }))
+  const members = [
+    text('StreamName'),
+    text(stream),
+    text('PartitionKey'),
+    text(key),
+    text('Data'),
+    head(2, data.length),
+  ]
+  return Buffer.concat([head(5, 3), ...members, data])
+}
+
 /** A body of plain text and number members. */
 export function plainBody(members: Record<string, string | number>, format: RawFormat): Buffer {
   if (format === 'json') return Buffer.from(JSON.stringify(members))
