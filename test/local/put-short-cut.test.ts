@@ -11,11 +11,11 @@ import { ManualClock } from '../support/manual-clock.ts'
 import { runs, seed } from '../support/soak.ts'
 import { ask, encode, send, signed } from './wire-client.ts'
 
-/** PutRecords has a short cut for plain bodies. It must not be seen: neither in answers nor in what is stored. */
+/** PutRecords and PutRecord have a short cut for plain bodies. It must not be seen: neither in answers nor in what is stored. */
 type Format = 'json' | 'cbor'
 const streams = [{ name: 's', shardCount: 7 }]
 
-describe('the short cut of PutRecords', () => {
+describe('the short cut of puts', () => {
   let quick: LocalEngine
   let ordinary: LocalEngine
   before(async () => {
@@ -26,13 +26,17 @@ describe('the short cut of PutRecords', () => {
   })
   after(() => Promise.all([quick.close(), ordinary.close()]))
 
-  const put = (engine: LocalEngine, body: Buffer | string, format: Format) => {
-    const target = { 'x-amz-target': 'Kinesis_20131202.PutRecords', 'content-type': `application/x-amz-${format}-1.1` }
+  const put = (engine: LocalEngine, body: Buffer | string, format: Format, operation: string) => {
+    const target = {
+      'x-amz-target': `Kinesis_20131202.${operation}`,
+      'content-type': `application/x-amz-${format}-1.1`,
+    }
     return send(engine.endpoint, { headers: { ...signed, ...target }, body })
   }
 
-  async function answersAgree(body: Buffer | string, format: Format): Promise<void> {
-    const [left, right] = await Promise.all([put(quick, body, format), put(ordinary, body, format)])
+  async function answersAgree(body: Buffer | string, format: Format, operation = 'PutRecords'): Promise<void> {
+    const [left, right] = await Promise.all([quick, ordinary].map((engine) => put(engine, body, format, operation)))
+    assert.ok(left && right)
     assert.deepEqual([left.status, left.body], [right.status, right.body])
   }
 
@@ -77,6 +81,28 @@ describe('the short cut of PutRecords', () => {
     for (let shard = 0; shard < 7; shard++) assert.deepEqual(await read(quick, shard), await read(ordinary, shard))
   })
 
+  test('agrees with the ordinary way on every PutRecord', async () => {
+    const request = fc.record({
+      record: fc.oneof({ weight: 3, arbitrary: plain }, odd),
+      more: fc.constantFrom<object>({}, {}, {}, { SequenceNumberForOrdering: '1' }, { DryRun: true }, { Other: 1 }),
+      order: fc.constantFrom('name first', 'name last', 'turned round'),
+      space: fc.constantFrom('', ' ', '\n\t'),
+      name: fc.constantFrom('s', 's', 's', 's', 'none', ''),
+      format: fc.constantFrom<Format>('json', 'cbor'),
+    })
+    await fc.assert(
+      fc.asyncProperty(request, async ({ record, more, order, space, name, format }) => {
+        const members = Object.entries({ ...record, ...more })
+        if (order === 'turned round') members.reverse()
+        const rest = Object.fromEntries(members)
+        const input = order === 'name first' ? { StreamName: name, ...rest } : { ...rest, StreamName: name }
+        await answersAgree(bodyOf(input, format, space), format, 'PutRecord')
+      }),
+      { numRuns: runs(20_000, 300), seed: seed() },
+    )
+    for (let shard = 0; shard < 7; shard++) assert.deepEqual(await read(quick, shard), await read(ordinary, shard))
+  })
+
   test('agrees with the ordinary way on damaged requests', async () => {
     const input = {
       Records: [
@@ -85,19 +111,21 @@ describe('the short cut of PutRecords', () => {
       ],
       StreamName: 's',
     }
+    const one = { Data: Buffer.from('abcd'), PartitionKey: 'key', StreamName: 's' }
     const damage = fc.record({
+      operation: fc.constantFrom('PutRecords', 'PutRecord'),
       format: fc.constantFrom<Format>('json', 'cbor'),
       at: fc.nat(200),
       byte: fc.oneof(fc.nat(255), fc.constantFrom(...Buffer.from('"\\{}[],: =-_'))),
       kind: fc.constantFrom('replace', 'insert', 'remove', 'cut'),
     })
     await fc.assert(
-      fc.asyncProperty(damage, async ({ format, at, byte, kind }) => {
-        const body = bodyOf(input, format, '')
+      fc.asyncProperty(damage, async ({ operation, format, at, byte, kind }) => {
+        const body = bodyOf(operation === 'PutRecord' ? one : input, format, '')
         const place = at % body.length
         const rest = body.subarray(kind === 'insert' ? place : kind === 'cut' ? body.length : place + 1)
         const middle = kind === 'replace' || kind === 'insert' ? Buffer.of(byte) : Buffer.alloc(0)
-        await answersAgree(Buffer.concat([body.subarray(0, place), middle, rest]), format)
+        await answersAgree(Buffer.concat([body.subarray(0, place), middle, rest]), format, operation)
       }),
       { numRuns: runs(50_000, 500), seed: seed() },
     )
@@ -105,7 +133,7 @@ describe('the short cut of PutRecords', () => {
 
   test('is taken for plain bodies, with definite and indefinite lengths, with and without white space', () => {
     const input = { StreamName: 's', Records: [{ Data: Buffer.from('abcd'), PartitionKey: 'key' }] }
-    assert.ok(new CborPutScan().scan(bodyOf(input, 'cbor', '')))
+    assert.ok(new CborPutScan().scan(bodyOf(input, 'cbor', ''), 'PutRecords'))
     const record = Buffer.concat([
       Buffer.of(0xbf),
       encode('PartitionKey'),
@@ -124,9 +152,14 @@ describe('the short cut of PutRecords', () => {
       Buffer.of(0xff),
     ])
     const scan = new CborPutScan()
-    assert.ok(scan.scan(indefinite))
+    assert.ok(scan.scan(indefinite, 'PutRecords'))
     assert.equal(scan.count, 2)
-    for (const space of ['', ' ', '\r\n\t']) assert.ok(new JsonPutScan().scan(bodyOf(input, 'json', space)))
+    const one = { StreamName: 's', PartitionKey: 'k', Data: Buffer.from('abcd') }
+    for (const space of ['', ' ', '\r\n\t']) {
+      assert.ok(new JsonPutScan().scan(bodyOf(input, 'json', space), 'PutRecords'))
+      assert.ok(new JsonPutScan().scan(bodyOf(one, 'json', space), 'PutRecord'))
+    }
+    assert.ok(new CborPutScan().scan(bodyOf(one, 'cbor', ''), 'PutRecord'))
   })
 
   test('stores large records and full requests alike', async () => {

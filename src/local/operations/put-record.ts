@@ -3,11 +3,10 @@ import { shardIdOf } from '../../kinesis/shard.ts'
 import { internalFailure, invalidArgument } from '../api-error.ts'
 import type { EngineCore } from '../engine-core.ts'
 import { putBatch } from '../records/put-batch.ts'
-import { WrittenNumbers } from '../records/written-numbers.ts'
+import { describeOne, putOneScanned } from '../records/put-scanned.ts'
 import { data, hashKey, partitionKey, required, sequenceNumber, streamReference } from '../shapes/members.ts'
 import type { LiveStream } from '../state/live-stream.ts'
 import { distributesItself, neededKey } from './auto-distribution.ts'
-import { encryptionTypeOf } from './describe-stream-basics.ts'
 import { dryRun, endDryRun } from './dry-run.ts'
 import { findServingStream } from './find-stream.ts'
 import { operation } from './operation.ts'
@@ -31,6 +30,7 @@ const keylessInput = { ...putRecordInput, members: { ...putRecordInput.members, 
 export const putRecord = operation({
   input: putRecordInput,
   inputFor: (core, input) => (distributesItself(core, input) ? keylessInput : undefined),
+  runOnBody: putOneScanned,
   async run(core, input) {
     const stream = findServingStream(core, input)
     const isAuto = stream.state.distribution === 'AUTO'
@@ -45,11 +45,7 @@ export const putRecord = operation({
     const shardIndex = shardIndexes[0] as number
     if (refusals[0] === 'throttled') throw rateExceeded(core, stream.state.name, shardIdOf(shardIndex))
     if (refusals[0] !== undefined) throw internalFailure()
-    return {
-      ShardId: shardIdOf(shardIndex),
-      SequenceNumber: new WrittenNumbers(stream, written.blocks).next(shardIndex),
-      EncryptionType: encryptionTypeOf(stream.state),
-    }
+    return describeOne(stream, shardIndex, written)
   },
 })
 

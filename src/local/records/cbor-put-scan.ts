@@ -8,7 +8,7 @@ const words = {
 }
 const breakByte = 0xff
 
-/** A PutRecords body of CBOR; lists and maps may have definite or indefinite lengths, text and bytes definite ones. */
+/** A PutRecords or PutRecord body of CBOR; lists and maps may have definite or indefinite lengths, text and bytes definite ones. */
 export class CborPutScan extends PutScan {
   #at = 0
   /** The argument of the head that was read last; -1 for an indefinite length. */
@@ -29,14 +29,36 @@ export class CborPutScan extends PutScan {
         if ((seen & 1) !== 0 || !this.#records(body)) return false
         seen |= 1
       } else if (isAt(body, this.#at, words.streamName)) {
-        this.#at += words.streamName.length
-        if ((seen & 2) !== 0 || !this.#head(body, 3) || !isPlainKey(body, this.#at, this.#argument)) return false
-        this.streamName = body.toString('latin1', this.#at, this.#at + this.#argument)
-        this.#at += this.#argument
+        if ((seen & 2) !== 0 || !this.#name(body)) return false
         seen |= 2
       } else return false
     }
     return seen === 3 && this.#at === body.length
+  }
+
+  protected findOne(body: Buffer): boolean {
+    this.#at = 0
+    if (!this.#head(body, 5)) return false
+    const memberCount = this.#argument
+    let seen = 0
+    for (let left = memberCount; left !== 0; left--) {
+      if (memberCount < 0 && body[this.#at] === breakByte) {
+        this.#at++
+        break
+      }
+      if (isAt(body, this.#at, words.data)) {
+        if ((seen & 1) !== 0 || !this.#data(body)) return false
+        seen |= 1
+      } else if (isAt(body, this.#at, words.partitionKey)) {
+        if ((seen & 2) !== 0 || !this.#key(body)) return false
+        seen |= 2
+      } else if (isAt(body, this.#at, words.streamName)) {
+        if ((seen & 4) !== 0 || !this.#name(body)) return false
+        seen |= 4
+      } else return false
+    }
+    this.count = 1
+    return seen === 7 && this.#at === body.length
   }
 
   dataBytes(body: Buffer, record: number): number {
@@ -72,23 +94,40 @@ export class CborPutScan extends PutScan {
     let hasKey = false
     for (let member = 0; member < 2; member++) {
       if (isAt(body, this.#at, words.data)) {
-        this.#at += words.data.length
-        if (member === 1 && !hasKey) return false
-        if (!this.#head(body, 2) || this.#argument < 0) return false
-        this.dataAt[this.count] = this.#at
-        this.dataLength[this.count] = this.#argument
+        if ((member === 1 && !hasKey) || !this.#data(body)) return false
       } else if (!hasKey && isAt(body, this.#at, words.partitionKey)) {
-        this.#at += words.partitionKey.length
-        if (!this.#head(body, 3) || !isPlainKey(body, this.#at, this.#argument)) return false
-        this.keyAt[this.count] = this.#at
-        this.keyLength[this.count] = this.#argument
+        if (!this.#key(body)) return false
         hasKey = true
       } else return false
-      this.#at += this.#argument
-      if (this.#at > body.length) return false
     }
     if (!hasKey) return false
     return !isIndefinite || body[this.#at++] === breakByte
+  }
+
+  #data(body: Buffer): boolean {
+    this.#at += words.data.length
+    if (!this.#head(body, 2) || this.#argument < 0) return false
+    this.dataAt[this.count] = this.#at
+    this.dataLength[this.count] = this.#argument
+    this.#at += this.#argument
+    return this.#at <= body.length
+  }
+
+  #key(body: Buffer): boolean {
+    this.#at += words.partitionKey.length
+    if (!this.#head(body, 3) || !isPlainKey(body, this.#at, this.#argument)) return false
+    this.keyAt[this.count] = this.#at
+    this.keyLength[this.count] = this.#argument
+    this.#at += this.#argument
+    return this.#at <= body.length
+  }
+
+  #name(body: Buffer): boolean {
+    this.#at += words.streamName.length
+    if (!this.#head(body, 3) || !isPlainKey(body, this.#at, this.#argument)) return false
+    this.streamName = body.toString('latin1', this.#at, this.#at + this.#argument)
+    this.#at += this.#argument
+    return true
   }
 
   /** Reads a head of this major type; lengths of eight bytes are left to the ordinary way. */

@@ -16,7 +16,7 @@ const mapEnd = 0x7d
 const backslash = 0x5c
 const padding = 0x3d
 
-/** A PutRecords body of JSON, with white space wherever JSON allows it. */
+/** A PutRecords or PutRecord body of JSON, with white space wherever JSON allows it. */
 export class JsonPutScan extends PutScan {
   #at = 0
   /** The string that was read last, without its quotes. */
@@ -34,15 +34,32 @@ export class JsonPutScan extends PutScan {
         if ((seen & 1) !== 0 || !this.#take(body, colon) || !this.#records(body)) return false
         seen |= 1
       } else if (isAt(body, this.#at, words.streamName)) {
-        this.#at += words.streamName.length
-        if ((seen & 2) !== 0 || !this.#take(body, colon) || !this.#plainText(body)) return false
-        this.streamName = body.toString('latin1', this.#textAt, this.#textAt + this.#textLength)
+        if ((seen & 2) !== 0 || !this.#name(body)) return false
         seen |= 2
       } else return false
     } while (this.#take(body, comma))
-    if (!this.#take(body, mapEnd)) return false
-    this.#skipSpace(body)
-    return seen === 3 && this.#at === body.length
+    return seen === 3 && this.#end(body)
+  }
+
+  protected findOne(body: Buffer): boolean {
+    this.#at = 0
+    if (!this.#take(body, mapStart)) return false
+    let seen = 0
+    do {
+      this.#skipSpace(body)
+      if (isAt(body, this.#at, words.data)) {
+        if ((seen & 1) !== 0 || !this.#data(body)) return false
+        seen |= 1
+      } else if (isAt(body, this.#at, words.partitionKey)) {
+        if ((seen & 2) !== 0 || !this.#key(body)) return false
+        seen |= 2
+      } else if (isAt(body, this.#at, words.streamName)) {
+        if ((seen & 4) !== 0 || !this.#name(body)) return false
+        seen |= 4
+      } else return false
+    } while (this.#take(body, comma))
+    this.count = 1
+    return seen === 7 && this.#end(body)
   }
 
   dataBytes(body: Buffer, record: number): number {
@@ -71,20 +88,44 @@ export class JsonPutScan extends PutScan {
     do {
       this.#skipSpace(body)
       if (isAt(body, this.#at, words.data)) {
-        this.#at += words.data.length
-        if ((seen & 1) !== 0 || !this.#take(body, colon) || !this.#text(body)) return false
-        this.dataAt[this.count] = this.#textAt
-        this.dataLength[this.count] = this.#textLength
+        if ((seen & 1) !== 0 || !this.#data(body)) return false
         seen |= 1
       } else if (isAt(body, this.#at, words.partitionKey)) {
-        this.#at += words.partitionKey.length
-        if ((seen & 2) !== 0 || !this.#take(body, colon) || !this.#plainText(body)) return false
-        this.keyAt[this.count] = this.#textAt
-        this.keyLength[this.count] = this.#textLength
+        if ((seen & 2) !== 0 || !this.#key(body)) return false
         seen |= 2
       } else return false
     } while (this.#take(body, comma))
     return seen === 3 && this.#take(body, mapEnd)
+  }
+
+  #data(body: Buffer): boolean {
+    this.#at += words.data.length
+    if (!this.#take(body, colon) || !this.#text(body)) return false
+    this.dataAt[this.count] = this.#textAt
+    this.dataLength[this.count] = this.#textLength
+    return true
+  }
+
+  #key(body: Buffer): boolean {
+    this.#at += words.partitionKey.length
+    if (!this.#take(body, colon) || !this.#plainText(body)) return false
+    this.keyAt[this.count] = this.#textAt
+    this.keyLength[this.count] = this.#textLength
+    return true
+  }
+
+  #name(body: Buffer): boolean {
+    this.#at += words.streamName.length
+    if (!this.#take(body, colon) || !this.#plainText(body)) return false
+    this.streamName = body.toString('latin1', this.#textAt, this.#textAt + this.#textLength)
+    return true
+  }
+
+  /** The end of the body's map, and nothing behind it. */
+  #end(body: Buffer): boolean {
+    if (!this.#take(body, mapEnd)) return false
+    this.#skipSpace(body)
+    return this.#at === body.length
   }
 
   /** A string up to the next quote. An escape in it shows later, as a byte that is not of base64. */

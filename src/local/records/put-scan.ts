@@ -4,9 +4,10 @@ import { maxPartitionKeyLength } from '../../kinesis/limits.ts'
 export const mostScanned = 500
 
 /**
- * Where the records of a PutRecords body lie, found without decoding it. Only plain bodies are scanned: the members
- * that nearly every client sends (StreamName, and Records of Data and PartitionKey), each once, keys of ASCII that
- * need no escape. Of anything else the scan answers false, and then the ordinary way decides what it is.
+ * Where the records of a PutRecords body, or the one of a PutRecord, lie, found without decoding it. Only plain bodies
+ * are scanned: the members that nearly every client sends (StreamName, and Records of Data and PartitionKey), each once,
+ * keys of ASCII that need no escape. Of anything else the scan answers false, and then the ordinary way decides what it
+ * is.
  */
 export abstract class PutScan {
   streamName = ''
@@ -18,13 +19,16 @@ export abstract class PutScan {
   readonly dataLength = new Int32Array(mostScanned)
 
   /** Whether the body is plain. The scan's findings hold until the next one. */
-  scan(body: Buffer): boolean {
+  scan(body: Buffer, operation: 'PutRecord' | 'PutRecords'): boolean {
     this.streamName = ''
     this.count = 0
-    return this.find(body) && this.streamName !== '' && this.count > 0
+    const isPlain = operation === 'PutRecord' ? this.findOne(body) : this.find(body)
+    return isPlain && this.streamName !== '' && this.count > 0
   }
 
   protected abstract find(body: Buffer): boolean
+
+  protected abstract findOne(body: Buffer): boolean
 
   /** How many bytes of data a record has, or -1 when that can't be told. */
   abstract dataBytes(body: Buffer, record: number): number

@@ -1,16 +1,20 @@
 import { hashKeyOf } from '../../kinesis/hash-key.ts'
 import { maxBatchBytes } from '../../kinesis/limits.ts'
+import { shardIdOf } from '../../kinesis/shard.ts'
 import type { EngineCore } from '../engine-core.ts'
+import { encryptionTypeOf } from '../operations/describe-stream-basics.ts'
 import type { BodyFormat } from '../shapes/read-input.ts'
-import type { LiveStream, ShardBatch } from '../state/live-stream.ts'
+import type { LiveStream, ShardBatch, Written } from '../state/live-stream.ts'
 import type { RoutingTable } from '../state/routing-table.ts'
 import { maxRecordBytes } from '../state/stream-state.ts'
+import type { AnswerObject } from '../wire/encode-answer.ts'
 import { CborPutScan } from './cbor-put-scan.ts'
 import { JsonPutScan } from './json-put-scan.ts'
 import { packedHeaderBytes } from './packed-records.ts'
 import { mostScanned, type PutScan } from './put-scan.ts'
 import { longestShortKeyBytes, shortKeyHashTop } from './short-key-hash.ts'
 import { writePutAnswer } from './write-put-answer.ts'
+import { WrittenNumbers } from './written-numbers.ts'
 
 /**
  * The way of nearly all records: from the body straight into the blocks that the log takes, without an object for a
@@ -19,15 +23,45 @@ import { writePutAnswer } from './write-put-answer.ts'
  */
 export function putScanned(core: EngineCore, body: Buffer, format: BodyFormat): Promise<Buffer> | undefined {
   const scan = scans[format]
-  if (!scan.scan(body)) return undefined
+  if (!scan.scan(body, 'PutRecords')) return undefined
+  const put = packAndWrite(core, scan, body)
+  if (put === undefined) return undefined
+  const { stream, shardIndexes, written } = put
+  return written.stored.then(() => writePutAnswer(stream, written.blocks, shardIndexes, format))
+}
+
+/** The same for the one record of a PutRecord. */
+export function putOneScanned(core: EngineCore, body: Buffer, format: BodyFormat): Promise<AnswerObject> | undefined {
+  const scan = scans[format]
+  if (!scan.scan(body, 'PutRecord')) return undefined
+  const put = packAndWrite(core, scan, body)
+  if (put === undefined) return undefined
+  const { stream, shardIndexes, written } = put
+  return written.stored.then(() => describeOne(stream, shardIndexes[0] as number, written))
+}
+
+/** What a PutRecord answers. */
+export function describeOne(stream: LiveStream, shardIndex: number, { blocks }: Written): AnswerObject {
+  return {
+    ShardId: shardIdOf(shardIndex),
+    SequenceNumber: new WrittenNumbers(stream, blocks).next(shardIndex),
+    EncryptionType: encryptionTypeOf(stream.state),
+  }
+}
+
+interface ScannedPut {
+  stream: LiveStream
+  shardIndexes: Int32Array
+  written: Written
+}
+
+function packAndWrite(core: EngineCore, scan: PutScan, body: Buffer): ScannedPut | undefined {
   const stream = core.streams.get(scan.streamName)
   if (stream === undefined || !stream.isOpen || !stream.isServing) return undefined
-  const { count } = scan
-  const shardIndexes = new Int32Array(count)
+  const shardIndexes = new Int32Array(scan.count)
   const batches = pack(scan, body, stream, shardIndexes)
   if (batches === undefined) return undefined
-  const { blocks, stored } = stream.write(batches, core.clock.now())
-  return stored.then(() => writePutAnswer(stream, blocks, shardIndexes, format))
+  return { stream, shardIndexes, written: stream.write(batches, core.clock.now()) }
 }
 
 /** One of each suffices: a scan is used up before anything else happens. */

@@ -53,11 +53,8 @@ export function requestAnswerer(
     if (isPreflight(request)) return answer
     if (method !== 'POST') return accessDenied(answer)
 
-    const contentType = String(headers['content-type'] ?? '')
-      .split(';', 1)
-      .join('')
-      .trim()
-    const [service, operationName] = String(headers['x-amz-target'] ?? '').split('.')
+    const contentType = mediaTypeOf(headers['content-type'])
+    const [service, operationName] = String(headers['x-amz-target'] ?? '').split('.', 2)
     const served = service === serviceName ? operations.get(operationName ?? '') : undefined
     if (body.length === 0) {
       const format = contentType === mediaTypes.json ? 'json' : 'cbor'
@@ -107,6 +104,15 @@ export function requestAnswerer(
 const serviceName = 'Kinesis_20131202'
 const nothing = Buffer.alloc(0)
 const mediaTypes = { json: 'application/x-amz-json-1.1', cbor: 'application/x-amz-cbor-1.1' } as const
+
+/** Without parameters and spaces. */
+function mediaTypeOf(header: string | string[] | undefined): string {
+  if (header === mediaTypes.json || header === mediaTypes.cbor) return header
+  return String(header ?? '')
+    .split(';', 1)
+    .join('')
+    .trim()
+}
 
 function formatOf(contentType: string): BodyFormat | undefined {
   if (contentType === mediaTypes.json) return 'json'

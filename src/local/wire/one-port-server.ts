@@ -47,6 +47,9 @@ const finishWithinMs = 5_000
 /** How long a client has to read the last of its answer when the server closes, in milliseconds. */
 const hangUpMs = 200
 
+/** Bodies up to here are cheaper to copy than to send on their own. */
+const shortBodyBytes = 1024
+
 /** How long a client may leave a part of a streamed answer unread, in milliseconds; then its connection ends. */
 const drainWithinMs = 300_000
 
@@ -258,7 +261,10 @@ function send(response: AnyResponse, { status, headers, body }: ApiAnswer): void
   if (response instanceof http.ServerResponse) {
     // Kinesis keeps connections alive without saying so.
     response.removeHeader('connection')
-    response.writeHead(status, headers).end(body)
+    response.writeHead(status, headers)
+    // Text goes out in one piece with the head, a buffer in a second one; as latin1 bytes stay what they are.
+    if (body.length <= shortBodyBytes) response.end(body.toString('latin1'), 'latin1')
+    else response.end(body)
   } else response.writeHead(status, headers).end(body)
 }
 

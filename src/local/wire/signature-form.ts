@@ -6,6 +6,13 @@ import { ApiError } from '../api-error.ts'
  */
 export function signatureComplaint(headers: RequestHeaders, url: string): ApiError | undefined {
   const authorization = headers['authorization']
+  if (
+    typeof authorization === 'string' &&
+    plainHeader.test(authorization) &&
+    headers['x-amz-date'] &&
+    !url.includes('?')
+  )
+    return undefined
   const query = queryOf(url)
   const isInQuery = query.has('X-Amz-Algorithm')
   if (authorization && isInQuery)
@@ -18,6 +25,9 @@ export function signatureComplaint(headers: RequestHeaders, url: string): ApiErr
   const complaint = authorization ? headerComplaint(authorization, headers) : queryComplaint(query)
   return complaint === '' ? undefined : new ApiError('IncompleteSignatureException', complaint)
 }
+
+/** What nearly every client sends. */
+const plainHeader = /^\S+ Credential=[^, =]+, ?SignedHeaders=[^, =]+, ?Signature=[^, =]+$/
 
 export interface RequestHeaders {
   readonly [name: string]: string | string[] | undefined
