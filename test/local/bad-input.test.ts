@@ -6,6 +6,7 @@ import fc from 'fast-check'
 import type { LocalEngine } from '../../src/local/index.ts'
 import { decodeCbor } from '../../src/local/wire/cbor-decode.ts'
 import { encodeCbor } from '../../src/local/wire/encode-answer.ts'
+import { listenOnOnePort } from '../../src/local/wire/one-port-server.ts'
 import { startTestEngine } from '../support/engine.ts'
 import { runs, seed } from '../support/soak.ts'
 import { ask, call, encode, send, signed } from './wire-client.ts'
@@ -124,6 +125,37 @@ describe('a client', () => {
     socket.destroy()
   })
 
+  test('that sends a byte now and then is hung up on when its time is over', async () => {
+    await using server = await listen(300)
+    const dribble = async (write: (byte: string) => boolean, ended: Promise<unknown>) => {
+      let isOver = false
+      ended.then(() => (isOver = true))
+      while (!isOver) {
+        write('x')
+        await Promise.race([ended, new Promise((next) => setTimeout(next, 20))])
+      }
+    }
+    const startedMs = performance.now()
+    for (const head of [
+      'POST / HTTP/1.1\r\nx-long: ',
+      'POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n',
+    ]) {
+      const socket = await open(server.port)
+      const ended = closed(socket)
+      socket.write(head)
+      await dribble((byte) => socket.writable && socket.write(byte), ended)
+    }
+    const session = http2.connect(`http://127.0.0.1:${server.port}`)
+    session.on('error', () => undefined)
+    const stream = session.request({ ':method': 'POST', ...headersOf('json') })
+    stream.on('error', () => undefined)
+    const ended = new Promise((resolve) => stream.on('close', resolve))
+    await dribble((byte) => stream.writable && stream.write(byte), ended)
+    session.destroy()
+    assert.ok(performance.now() - startedMs >= 3 * 300, 'and not before')
+    assert.equal(server.requests, 0)
+  })
+
   test('that vanishes in the middle of its request or before its answer is forgotten', async () => {
     const body = JSON.stringify({ StreamName: 's', PartitionKey: 'k', Data: 'eA==' })
     const head = Object.entries({ ...headersOf('json', 'PutRecord'), 'content-length': body.length })
@@ -147,9 +179,25 @@ describe('a client', () => {
     await isAlive()
   })
 
-  async function open(): Promise<Socket> {
+  async function listen(requestWithinMs: number) {
+    let requests = 0
+    const answer = async () => {
+      requests++
+      return { status: 200, headers: {}, body: Buffer.alloc(0) }
+    }
+    const server = await listenOnOnePort({ host: '127.0.0.1', port: 0, answer, requestWithinMs })
+    return {
+      port: server.port,
+      get requests() {
+        return requests
+      },
+      [Symbol.asyncDispose]: () => server.close(),
+    }
+  }
+
+  async function open(port = engine.port): Promise<Socket> {
     return new Promise((resolve, reject) => {
-      const socket = connect(engine.port, '127.0.0.1', () => resolve(socket))
+      const socket = connect(port, '127.0.0.1', () => resolve(socket))
       socket.on('error', reject)
     })
   }

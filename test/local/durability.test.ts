@@ -1,6 +1,4 @@
 import assert from 'node:assert/strict'
-import { type ChildProcess, fork } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,6 +6,7 @@ import { after, describe, test } from 'node:test'
 import { observe } from '../../src/diagnostics.ts'
 import { startTestEngine } from '../support/engine.ts'
 import { ManualClock } from '../support/manual-clock.ts'
+import { startEngineProcess } from './start-engine-process.ts'
 import { TroubledDisk } from './troubled-disk.ts'
 import { ask, call, cborWire, dataIn } from './wire-client.ts'
 
@@ -20,9 +19,10 @@ const S = { StreamName: 's' }
 const streams = [{ name: 's', shardCount: 2 }]
 
 describe('9 after kill -9 in the middle of writes', () => {
-  test('nothing acknowledged is missing, numbers rise, requests are whole, iterators work', async () => {
+  test('nothing acknowledged is missing, numbers rise, requests are whole, iterators work', async (context) => {
     const dataDir = newDir()
-    let engine = await startProcess(dataDir, { streams })
+    let engine = await startEngineProcess(dataDir, { streams })
+    context.after(() => engine.kill())
     const start = { ...S, ShardId: '0', ShardIteratorType: 'TRIM_HORIZON' }
     const { ShardIterator } = await ask(engine.endpoint, 'GetShardIterator', start)
     const acknowledged = new Map<string, string>()
@@ -42,7 +42,7 @@ describe('9 after kill -9 in the middle of writes', () => {
       }
       await Promise.allSettled(['a', 'b', 'c'].map(lane))
       await engine.exited
-      engine = await startProcess(dataDir, {})
+      engine = await startEngineProcess(dataDir)
       const records = await readAll(engine.endpoint)
       for (const [number, text] of acknowledged) assert.equal(records.get(number), text, `${text} was acknowledged`)
       // Present requests are whole: 50 records of each label.
@@ -103,7 +103,7 @@ describe('9 a restart', () => {
 
   test('keeps streams, shards, records, iterators and tokens, and numbers go on without a gap', async () => {
     const dataDir = newDir()
-    const first = await startTestEngine({ dataDir, streams: [{ name: 's', shardCount: 5 }] })
+    await using first = await startTestEngine({ dataDir, streams: [{ name: 's', shardCount: 5 }] })
     await ask(first.endpoint, 'SplitShard', { ...S, ShardToSplit: '0', NewStartingHashKey: '1000' })
     const put = { ...S, PartitionKey: 'k', Data: Buffer.from('x'), ExplicitHashKey: '5' }
     const one = await ask(first.endpoint, 'PutRecord', put)
@@ -155,7 +155,7 @@ describe('9 a restart', () => {
 describe('9 a data directory', () => {
   test('belongs to one engine at a time', async () => {
     const dataDir = newDir()
-    const first = await startTestEngine({ dataDir })
+    await using first = await startTestEngine({ dataDir })
     const refusal = {
       code: 'TRITON_STORAGE',
       message: `cannot open the data directory ${dataDir}: another engine is using it. Stop that engine, or give this one a directory of its own.`,
@@ -163,7 +163,7 @@ describe('9 a data directory', () => {
     await assert.rejects(startTestEngine({ dataDir }), refusal)
     await assert.rejects(startTestEngine({ dataDir }), refusal)
     await first.close()
-    const child = await startProcess(dataDir, {})
+    await using child = await startEngineProcess(dataDir)
     await assert.rejects(startTestEngine({ dataDir }), refusal)
     child.child.kill('SIGKILL')
     await child.exited
@@ -208,7 +208,7 @@ describe('9 a data directory', () => {
 
   async function writeThree(): Promise<{ dataDir: string; segment: string }> {
     const dataDir = newDir()
-    const engine = await startProcess(dataDir, { streams: [{ name: 's', shardCount: 1 }] })
+    await using engine = await startEngineProcess(dataDir, { streams: [{ name: 's', shardCount: 1 }] })
     for (const text of ['one', 'two', 'three'])
       await ask(engine.endpoint, 'PutRecord', { ...S, PartitionKey: 'k', Data: Buffer.from(text) })
     engine.child.kill('SIGKILL')
@@ -297,25 +297,6 @@ describe('9 a full disk', () => {
     unobserve()
   })
 })
-
-interface EngineProcess {
-  endpoint: string
-  child: ChildProcess
-  exited: Promise<unknown>
-  stop(): Promise<void>
-}
-
-async function startProcess(dataDir: string, options: object): Promise<EngineProcess> {
-  const program = join(import.meta.dirname, 'engine-process.ts')
-  const child = fork(program, [dataDir, JSON.stringify(options)], { execArgv: ['--import', 'tsx'] })
-  const exited = once(child, 'exit')
-  const [endpoint] = (await once(child, 'message')) as [string]
-  const stop = async () => {
-    child.disconnect()
-    await exited
-  }
-  return { endpoint, child, exited, stop }
-}
 
 /** All records of the stream's first shards: sequence number and text, in order. */
 async function readAll(endpoint: string, shardCount = 2): Promise<Map<string, string>> {

@@ -27,6 +27,8 @@ export interface OnePortOptions {
   answer: (request: ApiRequest) => Promise<ApiAnswer>
   /** Without one, TLS is not spoken. */
   certificate?: CertificatePair | undefined
+  /** How long a request may take to arrive, in milliseconds; then its connection ends. @default 300000 */
+  requestWithinMs?: number
 }
 
 /** Larger bodies are answered with 413: 10 MiB of data are 13.4 MiB of base64, and keys come on top. */
@@ -53,12 +55,25 @@ const shortBodyBytes = 1024
 /** How long a client may leave a part of a streamed answer unread, in milliseconds; then its connection ends. */
 const drainWithinMs = 300_000
 
-export async function listenOnOnePort({ host, port, answer, certificate }: OnePortOptions): Promise<OnePortServer> {
+const defaults = { requestWithinMs: 300_000 } satisfies Partial<OnePortOptions>
+
+export async function listenOnOnePort(options: OnePortOptions): Promise<OnePortServer> {
+  const { host, port, answer, certificate, requestWithinMs = defaults.requestWithinMs } = options
   const onRequest = (request: AnyRequest, response: AnyResponse) => {
+    if (request instanceof http2.Http2ServerRequest) cutWhenSlow(request, response, requestWithinMs)
     serve(request, response, answer, life)
   }
   const life: Life = { waiting: new Set(), isClosing: false }
-  const http1 = http.createServer({ keepAliveTimeout: keepAliveMs, noDelay: true }, onRequest)
+  const http1 = http.createServer(
+    {
+      keepAliveTimeout: keepAliveMs,
+      noDelay: true,
+      requestTimeout: requestWithinMs,
+      headersTimeout: Math.min(60_000, requestWithinMs),
+      connectionsCheckingInterval: Math.min(30_000, requestWithinMs),
+    },
+    onRequest,
+  )
   const sessions = new Set<http2.ServerHttp2Session>()
   const h2 = http2.createServer(
     { settings: { initialWindowSize: 4 * 1024 * 1024, maxConcurrentStreams: 1000 }, maxSessionMemory: 256 },
@@ -218,6 +233,14 @@ const http2Start = Buffer.from('PRI ')
 /** The first byte of a TLS record that carries a handshake. */
 const tlsStart = 0x16
 
+/** What the HTTP/1.1 server does by itself. */
+function cutWhenSlow(request: http2.Http2ServerRequest, response: AnyResponse, withinMs: number): void {
+  const slow = setTimeout(() => cut(response), withinMs)
+  const stop = () => clearTimeout(slow)
+  request.once('end', stop)
+  response.once('close', stop)
+}
+
 function serve(request: AnyRequest, response: AnyResponse, answer: OnePortOptions['answer'], life: Life): void {
   const chunks: Buffer[] = []
   let length = 0
@@ -229,7 +252,8 @@ function serve(request: AnyRequest, response: AnyResponse, answer: OnePortOption
     else refuseBody(request, response, chunks, length)
   })
   request.on('end', () => {
-    if (length > maxBodyBytes) return
+    // HTTP/2 ends a body also when its connection was lost in the middle of it.
+    if (length > maxBodyBytes || request.aborted) return
     const body = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, length)
     const { method = '', url = '', headers, socket: connection } = request
     void answer({ method, url, headers, body, connection })
