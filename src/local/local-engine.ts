@@ -203,7 +203,6 @@ function coreOf(
   closing: AbortSignal,
 ): EngineCore {
   const { clock } = settings
-  const signer = new Signer(store.secret)
   const faults = new Faults(clock)
   const limits = resolveRateLimits(settings.limits)
   const throttles = limits && new Throttles(limits, clock, settings.accountId)
@@ -218,8 +217,8 @@ function coreOf(
     clock,
     accountSettings: new AccountSettings(store),
     streams,
-    iterators: new ShardIterators(signer, clock),
-    tokens: new PageTokens(signer, clock),
+    iterators: new ShardIterators(new Signer(store.secret, 'iterator'), clock),
+    tokens: new PageTokens(new Signer(store.secret, 'token'), clock),
     subscriptions: new Subscriptions(subscriptionTimes(settings), clock, closing),
     faults,
     throttles,

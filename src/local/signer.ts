@@ -1,11 +1,14 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 
-/** Bytes that clients carry for us and must not be able to change: a payload with an HMAC-SHA256 behind it. */
+/**
+ * Bytes that clients carry for us and must not be able to change: a payload with an HMAC-SHA256 behind it. Each purpose
+ * has its own key, so that what was signed for one means nothing to another.
+ */
 export class Signer {
   readonly #secret: Buffer
 
-  constructor(secret: Buffer) {
-    this.#secret = secret
+  constructor(secret: Buffer, purpose: 'iterator' | 'token') {
+    this.#secret = createHmac('sha256', secret).update(purpose).digest()
   }
 
   /** Fills the last 32 bytes with the MAC of what stands before them. */

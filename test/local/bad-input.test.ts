@@ -212,6 +212,65 @@ describe('a client', () => {
   }
 })
 
+describe('a token of a listing', () => {
+  test('that was cut, flipped, moved to another operation or made up is refused', async () => {
+    await using engine = await startTestEngine({
+      streams: [
+        { name: 'a', shardCount: 3 },
+        { name: 'b', shardCount: 3 },
+        { name: 'z', shardCount: 1 },
+      ],
+    })
+    const StreamARN = 'arn:aws:kinesis:us-east-1:000000000000:stream/a'
+    for (const ConsumerName of ['c', 'd'])
+      await ask(engine.endpoint, 'RegisterStreamConsumer', { StreamARN, ConsumerName })
+    const listings = [
+      ['ListStreams', {}, { Limit: 1 }],
+      ['ListShards', {}, { StreamName: 'a', MaxResults: 1 }],
+      ['ListStreamConsumers', { StreamARN }, { StreamARN, MaxResults: 1 }],
+    ] as const
+    const start = { StreamName: 'a', ShardId: '0', ShardIteratorType: 'LATEST' }
+    const tokens = new Map([['an iterator', (await ask(engine.endpoint, 'GetShardIterator', start)).ShardIterator]])
+    for (const [operation, , first] of listings)
+      tokens.set(operation, (await ask(engine.endpoint, operation, first)).NextToken ?? '')
+    for (const [operation, rest] of listings) {
+      const list = (NextToken: string) => call(engine.endpoint, operation, { ...rest, NextToken })
+      const token = tokens.get(operation) ?? ''
+      assert.equal((await list(token)).status, 200, operation)
+      const bytes = Buffer.from(token, 'base64url')
+      const wrong = [
+        token.slice(0, -1),
+        token.slice(1),
+        `${token}A`,
+        ` ${token}`,
+        'x',
+        Buffer.alloc(200).toString('base64'),
+      ]
+      for (let at = 0; at < bytes.length; at++) {
+        const flipped = Buffer.from(bytes)
+        flipped[at] = (flipped[at] as number) ^ (1 << (at & 7))
+        wrong.push(flipped.toString(token.includes('-') || token.includes('_') ? 'base64url' : 'base64'))
+      }
+      for (const [other, foreign] of tokens) if (other !== operation) wrong.push(foreign)
+      for (const NextToken of wrong) {
+        const { status, body } = await list(NextToken)
+        assert.deepEqual([status, body.__type], [400, 'InvalidArgumentException'], `${operation} ${NextToken}`)
+      }
+    }
+    // Tokens have the length of an iterator by chance.
+    for (let length = 1; length <= 16; length++) {
+      const name = 'n'.repeat(100 + length)
+      await ask(engine.endpoint, 'CreateStream', { StreamName: name, ShardCount: 1 })
+      const from = { Limit: 1, ExclusiveStartStreamName: 'b' }
+      const { NextToken } = await ask(engine.endpoint, 'ListStreams', from)
+      assert.ok(NextToken)
+      const { status, body } = await call(engine.endpoint, 'GetRecords', { ShardIterator: NextToken })
+      assert.deepEqual([status, body.message], [400, 'Invalid ShardIterator.'])
+      await ask(engine.endpoint, 'DeleteStream', { StreamName: name })
+    }
+  })
+})
+
 describe('random requests', () => {
   const scalar = fc.oneof(
     fc.constantFrom('s', '0', 'shardId-000000000000', 'TRIM_HORIZON', 'LATEST', 'AT_TIMESTAMP', '', null, true, 'eA=='),

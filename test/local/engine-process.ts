@@ -1,8 +1,12 @@
 import { startLocalEngine } from '../../src/local/index.ts'
 
-/** An engine in a process of its own, to be killed: `engine-process.ts DIR [options as JSON]`. Tells its endpoint. */
+/**
+ * An engine in a process of its own, to be killed: `engine-process.ts DIR [options as JSON]`. Tells its endpoint, and on
+ * each message how many bytes of memory it has.
+ */
 const [dataDir = '', options = '{}'] = process.argv.slice(2)
 const instant = { createStreamMs: 0, updateStreamMs: 0, deleteStreamMs: 0 }
 const engine = await startLocalEngine({ dataDir, ...instant, ...JSON.parse(options) })
 process.send?.(engine.endpoint)
+process.on('message', () => process.send?.(process.memoryUsage.rss()))
 process.on('disconnect', () => process.exit())

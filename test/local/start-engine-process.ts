@@ -9,6 +9,8 @@ export interface EngineProcess extends AsyncDisposable {
   readonly port: number
   readonly child: ChildProcess
   readonly exited: Promise<unknown>
+  /** Bytes that the process has in memory. */
+  rssBytes(): Promise<number>
   /** SIGKILL: not even what it would like to do at its end is done. */
   kill(): Promise<void>
   /** Closed, as a user would do it. */
@@ -32,5 +34,11 @@ export async function startEngineProcess(dataDir: string, options: LocalEngineOp
     if (child.connected) child.disconnect()
     await exited
   }
-  return { endpoint, port: Number(new URL(endpoint).port), child, exited, kill, stop, [Symbol.asyncDispose]: kill }
+  const rssBytes = async () => {
+    child.send('rss')
+    const [bytes] = (await once(child, 'message')) as [number]
+    return bytes
+  }
+  const port = Number(new URL(endpoint).port)
+  return { endpoint, port, child, exited, rssBytes, kill, stop, [Symbol.asyncDispose]: kill }
 }
