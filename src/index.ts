@@ -79,6 +79,8 @@ export { MsgpackExt } from './record/msgpack-ext.ts'
 export { MsgpackMap } from './record/msgpack-map.ts'
 export { type RecordCodec, type RecordCodecOptions, recordCodec } from './record/record-codec.ts'
 export type { RecordPlace } from './record/tri-positions.ts'
+export type { Replay, Replayed, ReplayedRecord, UndecodedReplay } from './replay/replay.ts'
+export type { ReplayRate } from './replay/replay-pace.ts'
 export { type CreateWorkerOptions, createWorker } from './stream/create-worker.ts'
 export { initCheckpointTable } from './stream/init-checkpoint-table.ts'
 export {
@@ -90,4 +92,5 @@ export {
   type RecordFailed,
   Stream,
   type StreamOptions,
+  type StreamReplayOptions,
 } from './stream.ts'

@@ -1,3 +1,4 @@
+import type { ArchiveStore } from './archive/archive-store.ts'
 import { checkpointSettings } from './checkpoint/checkpoint-settings.ts'
 import type { CheckpointStore } from './checkpoint/checkpoint-store.ts'
 import type { LeaseStore } from './checkpoint/lease-store.ts'
@@ -20,6 +21,7 @@ import type { PutAccepted, PutFailed, PutResult } from './producer/put-outcome.t
 import { type Random, systemRandom } from './random.ts'
 import { checkPartitionKey, partitionKeyOf } from './record/partition-key.ts'
 import { type RecordCodec, type RecordCodecOptions, recordCodec } from './record/record-codec.ts'
+import { Replay, type ReplayOptions } from './replay/replay.ts'
 import { patientCall } from './stream/patient-call.ts'
 
 export interface StreamOptions {
@@ -39,6 +41,8 @@ export interface StreamOptions {
   /** @default systemRandom */
   random?: Random
 }
+
+export type StreamReplayOptions = Omit<ReplayOptions, 'clock'>
 
 export interface PutKeys {
   /** Instead of the text of the definition's field; 1 to 256 characters. */
@@ -171,6 +175,25 @@ export class Stream<T = unknown> implements AsyncDisposable {
       { api: this.#api, stream: this.definition.name, decode: this.#codec.decode as Decode<T>, leases, closesLeases },
       { clock, random, ...options, signal: AbortSignal.any(given) },
     )
+  }
+
+  /**
+   * The stream's archived past from a day on, and then, with `thenLive`, what came to it since, without gap or overlap:
+   * `for await` gives the same records as any reader of the stream, but for archives of older programs, which don't say
+   * where a record came from.
+   */
+  replay(store: ArchiveStore, options: StreamReplayOptions): Replay<T> {
+    this.#refuseIfClosed('replay')
+    const { clock = systemClock, consumer, client, checkpointStore } = this.#options
+    const given = [this.#closing.signal, options.signal].filter((signal) => signal !== undefined)
+    const { name, format } = this.definition
+    const keepsCheckpoints = client !== undefined || checkpointStore !== undefined
+    return new Replay<T>({ api: this.#api, stream: name, format }, store, {
+      ...(keepsCheckpoints && { checkpoint: this.#checkpointTarget }),
+      ...{ clock, live: { ...consumer } },
+      ...options,
+      signal: AbortSignal.any(given),
+    })
   }
 
   /** All shards that have not expired, in the order of their ids. */

@@ -18,6 +18,7 @@ const commands: CommandEntry[] = [
   { name: 'get', summary: "print a stream's records", load: () => import('./commands/get.ts') },
   { name: 'store', summary: "keep a stream's records in S3 or a directory", load: () => import('./commands/store.ts') },
   { name: 'cat', summary: 'print archived records', load: () => import('./commands/cat.ts') },
+  { name: 'replay', summary: 'play archived records again', load: () => import('./commands/replay.ts') },
   { name: 'shards', summary: "print a stream's shard ids", load: () => import('./commands/shards.ts') },
   { name: 'stats', summary: "print every checkpoint's age", load: () => import('./commands/stats.ts') },
   { name: 'local', summary: 'run a Kinesis on this machine', load: () => import('./commands/local.ts') },
