@@ -12,6 +12,8 @@ const [streamName = '', noteFile = '', keyField = ''] = process.argv.slice(2)
 const stream = getStream<Record<string, unknown>>(streamName, loadConfig())
 const records = stream.buildIteratorFromCheckpoint()
 process.on('disconnect', () => records.stop())
+// The channel may have gone while the program was still being loaded.
+if (!process.connected) records.stop()
 
 let sinceCheckpoint = 0
 for await (const record of records) {
