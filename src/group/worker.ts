@@ -112,7 +112,7 @@ export class Worker<T> implements AsyncDisposable {
   async #untilNextRound(): Promise<void> {
     const { clock, failoverMs } = this.#settings
     const nowMs = clock.monotonic()
-    let dueMs = nowMs + failoverMs / roundsPerFailover
+    let dueMs = nowMs + Math.min(longestRoundMs, failoverMs / roundsPerFailover)
     for (const { owner, expiresAtMs } of this.#leases) {
       if (owner !== this.owner && expiresAtMs > nowMs) dueMs = Math.min(dueMs, expiresAtMs)
     }
@@ -245,5 +245,6 @@ function newLease(name: string): Lease {
   return { name, owner: '', counter: 0, wantedBy: '', parentIds: [], state: 'new', facts: unknownFacts }
 }
 
-/** Who stops is noticed within one round, who dies within `failoverMs`: so a stop costs half a second by default. */
-const roundsPerFailover = 12
+/** Who stops, or asks for a shard, is noticed within one round. */
+const longestRoundMs = 500
+const roundsPerFailover = 10

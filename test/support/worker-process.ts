@@ -25,7 +25,7 @@ const stream = getStream<string>(name, parseConfig(JSON.stringify({ [name]: defi
 const say = (line: object) => void process.stdout.write(`${JSON.stringify(line)}\n`)
 
 observe((news) => {
-  if (/^(worker|lease|shard|handler|record)-/.test(news.type)) say({ news, atMs: Date.now() })
+  if (/^(worker|lease|shard|handler|record|get)-/.test(news.type)) say({ news, atMs: Date.now() })
 })
 
 const worker = createWorker<string>({
