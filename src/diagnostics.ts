@@ -163,7 +163,7 @@ export type Diagnostic =
       stream: string
       name: string
       owner: string
-      reason: 'asked' | 'finished' | 'stopped' | 'gone'
+      reason: 'asked' | 'finished' | 'stopped' | 'gone' | 'known'
     }
   | {
       /** A shard that should have been somebody's had no lease; it has one now. */ type: 'lease-hole'

@@ -84,8 +84,11 @@ export class HeldLease {
 
   /** For the keeper: the write failed, and nobody knows whether it was carried out. */
   putBack(failed: PendingWrite): void {
+    const { checkpoint, isFinished } = failed
+    // The end counts only together with the leases that were to be made; a mere renewal must not tell of it.
+    const position = checkpoint && isFinished ? { ...checkpoint, isFinished: false } : checkpoint
     // What was noted meanwhile is newer.
-    this.#pending.checkpoint ??= failed.checkpoint
+    this.#pending.checkpoint ??= position
   }
 
   /** For the keeper: it is ours no more. */

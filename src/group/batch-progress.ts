@@ -1,6 +1,7 @@
 import type { HeldLease } from '../checkpoint/held-lease.ts'
 import type { StreamRecord } from '../consumer/stream-record.ts'
 import { TritonCheckpointError } from '../errors.ts'
+import { compareSequenceNumbers } from '../kinesis/sequence-number.ts'
 
 export interface BatchProgressOptions {
   lease: HeldLease
@@ -8,6 +9,8 @@ export interface BatchProgressOptions {
   isManual: boolean
   /** Records after which the checkpoint is written at once. */
   flushAfter: number
+  /** Where the position stands now. */
+  kept: () => string | undefined
   /** The position moved to this record. */
   onMoved: (sequenceNumber: string) => void
 }
@@ -73,9 +76,10 @@ export class BatchProgress<T> {
    * position that follows is kept.
    */
   async keep(records: readonly StreamRecord<T>[], sequenceNumber: string | undefined): Promise<void> {
-    const { lease } = this.#options
+    const { lease, kept } = this.#options
     if (lease.signal.aborted) throw lease.signal.reason
     const given = sequenceNumber ?? records.at(-1)?.sequenceNumber
+    const before = kept()
     const last = records.findLastIndex((record) => record.sequenceNumber === given)
     if (last === -1) {
       throw new TritonCheckpointError(
@@ -83,10 +87,9 @@ export class BatchProgress<T> {
       )
     }
     const upTo = records.slice(0, last + 1)
-    const next = records[last + 1]
-    if (next !== undefined && this.#isDone[this.#indexes.get(next) ?? 0] === 1) {
+    if (given !== undefined && before !== undefined && compareSequenceNumbers(given, before) < 0) {
       throw new TritonCheckpointError(
-        `can't checkpoint ${lease.name} at ${given}: a later record is checkpointed already; a checkpoint never goes back`,
+        `can't checkpoint ${lease.name} at ${given}: ${before} is kept already, and a checkpoint never goes back`,
       )
     }
     this.#finish(upTo)

@@ -30,7 +30,7 @@ export function planLeases(leases: readonly ObservedLease[], self: string, nowMs
   const loads = new Map<string, Load>([[self, newLoad(self, Number.NEGATIVE_INFINITY, false)]])
   for (const lease of leases) {
     if (!isMemberLease(lease) || lease.owner === '' || lease.expiresAtMs <= nowMs) continue
-    loads.set(lease.owner, newLoad(lease.owner, lease.firstSeenMs, lease.owner !== self && isSilent(lease, nowMs)))
+    if (lease.owner !== self) loads.set(lease.owner, newLoad(lease.owner, lease.firstSeenMs, isSilent(lease, nowMs)))
   }
   const pool: ObservedLease[] = []
   const plan: LeasePlan = { take: [], ask: [], handOver: [] }

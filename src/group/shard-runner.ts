@@ -52,6 +52,11 @@ export class ShardRunner<T> {
   readonly #life = new AbortController()
   #over: Promise<RunEnd> | undefined
   #progress: BatchProgress<T> | undefined
+  /** Last record that a handler was given. */
+  #lastGiven: string | undefined
+  #onKept: (() => void) | undefined
+  /** End the waiting for handlers that run. */
+  readonly #cutOffs = new Set<() => void>()
 
   /** Facts for the watch and the status. */
   readonly state: RunnerState
@@ -60,6 +65,7 @@ export class ShardRunner<T> {
     this.shardId = options.lease.name
     this.#options = options
     this.#lease = options.lease
+    this.#lastGiven = 'sequenceNumber' in options.position ? options.position.sequenceNumber : undefined
     this.state = {
       position: describePosition(options.position),
       sequenceNumber: 'sequenceNumber' in options.position ? options.position.sequenceNumber : undefined,
@@ -76,7 +82,6 @@ export class ShardRunner<T> {
 
   run(): Promise<RunEnd> {
     this.#over ??= this.#run().finally(() => {
-      this.#life.abort(new ClosedError(`${this.shardId} is not read here any more`))
       this.#lease.signal.removeEventListener('abort', this.#onLost)
     })
     return this.#over
@@ -92,6 +97,16 @@ export class ShardRunner<T> {
     )
     await this.#over?.catch(() => {}) // told by whoever runs it
     timer.cancel()
+  }
+
+  /** Resolves when every record that was handled is kept, or that is of no use any more. */
+  async untilKept(): Promise<void> {
+    while (this.#lastGiven !== this.state.sequenceNumber && !this.#stopping.signal.aborted) {
+      await new Promise<void>((resolve) => {
+        this.#onKept = resolve
+        this.#stopping.signal.addEventListener('abort', () => resolve(), { once: true })
+      })
+    }
   }
 
   async #run(): Promise<RunEnd> {
@@ -153,15 +168,18 @@ export class ShardRunner<T> {
     const { client, stream, clock, isManual } = settings
     this.#tellUndecodable(records)
     if (!(await gate.enter(this.#stopping.signal))) return
+    this.#lastGiven = records.at(-1)?.sequenceNumber
     const begunMs = clock.monotonic()
     this.state.handlerSinceMs = begunMs
     const progress = new BatchProgress(records, {
       lease: this.#lease,
       isManual,
       flushAfter: settings.checkpointRecords,
+      kept: () => this.state.sequenceNumber,
       onMoved: (sequenceNumber) => {
         this.state.sequenceNumber = sequenceNumber
         this.state.movedAtMs = clock.monotonic()
+        this.#onKept?.()
       },
     })
     this.#progress = progress
@@ -175,7 +193,7 @@ export class ShardRunner<T> {
           },
           attempt: async (some, attempt) => {
             if (!isHeld()) return
-            await callHandler(some, { settings, progress, attempt, millisBehindLatest, signal: life })
+            await this.#orCutOff(callHandler(some, { settings, progress, attempt, millisBehindLatest, signal: life }))
             isHeld()
           },
           unhandled: (some) => progress.unhandled(some),
@@ -199,6 +217,14 @@ export class ShardRunner<T> {
     })
   }
 
+  /** A handler that does not return is left behind when its time is up; what it still does counts no more. */
+  #orCutOff(call: Promise<void>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#cutOffs.add(resolve)
+      call.then(resolve, reject).finally(() => this.#cutOffs.delete(resolve))
+    })
+  }
+
   #tellUndecodable(records: readonly StreamRecord<T>[]): void {
     const { stream } = this.#options.settings
     for (const { error, shardId, sequenceNumber } of records) {
@@ -212,6 +238,7 @@ export class ShardRunner<T> {
     this.#stopping.abort(reason)
     this.#life.abort(reason)
     this.#progress?.abandon()
+    for (const cutOff of this.#cutOffs) cutOff()
   }
 
   readonly #onLost = () => {

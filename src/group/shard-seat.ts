@@ -3,9 +3,9 @@ import type { Lease } from '../checkpoint/lease-store.ts'
 import { sleep } from '../clock.ts'
 import { backoffMs } from '../consumer/backoff.ts'
 import type { PrefetchBudget } from '../consumer/prefetch-budget.ts'
-import type { ShardPage } from '../consumer/shard-reader.ts'
 import { report } from '../diagnostics.ts'
 import { ClosedError } from '../errors.ts'
+import type { ChildShard } from '../kinesis/kinesis-api.ts'
 import type { Gate } from './gate.ts'
 import { reasonOf } from './handle-batch.ts'
 import type { ShardRegister } from './shard-register.ts'
@@ -96,8 +96,8 @@ export class ShardSeat<T> {
     const { settings, lease, isHeld, register, budget, gate, seatCount } = this.#options
     const position = (await register.startingPositions([lease.name])).get(lease.name)
     if (lease.signal.aborted || this.#stopping.signal.aborted) return false
-    // Only a shard whose descendants were begun has no position of its own and is finished all the same.
-    if (position === undefined || position === 'finished') return this.#finish(undefined)
+    // Somebody made its lease anew by an old listing; or its descendants were begun.
+    if (position === undefined || position === 'finished') return this.#finish('known')
     const { prefetchBytes } = settings
     this.#runner = new ShardRunner({
       ...{ settings, lease, isHeld, position, budget, gate },
@@ -105,28 +105,30 @@ export class ShardSeat<T> {
       idlePollMs: () => Math.max(settings.idlePollMs, seatCount() * idleMsPerShard),
     })
     const end = await this.#runner.run()
-    return end.type === 'finished' ? this.#finish(end.page) : false
+    if (end.type !== 'finished') return false
+    await this.#runner.untilKept()
+    return this.#finish('finished', end.page.childShards)
   }
 
-  /** The shard was read to its end, or is gone. Its children's leases are there before it counts as finished. */
-  async #finish(page: ShardPage | undefined): Promise<boolean> {
+  /**
+   * The shard was read to its end, is gone, or was known to be finished already. Its children's leases are there before
+   * it counts as finished. Answers false when that could not be written in time.
+   */
+  async #finish(reason: 'finished' | 'gone' | 'known', children: readonly ChildShard[] = []): Promise<boolean> {
     const { lease, register, leases, settings } = this.#options
-    const children = page?.childShards ?? []
-    while (!lease.signal.aborted) {
+    let sequenceNumber = this.#runner?.state.sequenceNumber ?? lease.noted?.sequenceNumber
+    while (!lease.signal.aborted && !(reason === 'finished' && this.#stopping.signal.aborted)) {
       try {
         const changes =
-          page === undefined
-            ? register.childrenOf(lease.name)
-            : await register.changesAtEnd(lease.name, children, leases(), lease.signal)
-        const last = this.#runner?.state.sequenceNumber ?? lease.noted?.sequenceNumber
-        const sequenceNumber = last ?? register.restingNumber(lease.name)
-        if (sequenceNumber !== undefined) lease.note({ sequenceNumber, isFinished: true })
+          reason === 'finished'
+            ? await register.changesAtEnd(lease.name, children, leases(), lease.signal)
+            : register.childrenOf(lease.name)
+        if (reason === 'finished') sequenceNumber ??= register.restingNumber(lease.name)
+        if (reason !== 'known' && sequenceNumber !== undefined) lease.note({ sequenceNumber, isFinished: true })
         await lease.finish(changes)
         const { client, stream } = settings
-        const childShardIds =
-          page === undefined ? changes.map(({ name }) => name) : children.map(({ shardId }) => shardId)
+        const childShardIds = changes.map(({ name }) => name)
         report({ type: 'shard-finished', stream, shardId: lease.name, childShardIds })
-        const reason = page === undefined ? 'gone' : 'finished'
         report({ type: 'lease-released', client, stream, name: lease.name, owner: settings.owner, reason })
         register.wantAudit()
         return true
@@ -159,7 +161,7 @@ export class ShardSeat<T> {
     const { lease, settings } = this.#options
     const sequenceNumber = this.#runner?.state.sequenceNumber ?? '0'
     report({ type: 'position-trimmed', stream: settings.stream, shardId: lease.name, sequenceNumber })
-    await this.#finish(undefined)
+    await this.#finish('gone')
   }
 
   /** Tried until it is done or the lease has ended by itself. */
