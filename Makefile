@@ -10,9 +10,11 @@ TESTS = $(shell find test -name '*.test.ts' | sort)
 # A test that waits for what never comes ends as a failure that says where, not as a run without an end.
 RUN_TESTS := node --import tsx --test --test-timeout=300000 --test-reporter=spec
 INPUT ?=
+SEEDS ?= 1000
+SEED ?=
 KEY ?=
 
-.PHONY: help dev demo test soak shell bench check format clean
+.PHONY: help dev demo test soak simulate shell bench check format clean
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +30,9 @@ test: $(BUILD) ## All tests; random suites run a seeded share (about 1 %)
 
 soak: $(BUILD) ## The random suites at full length; the result is kept in bench/results/
 	node --import tsx bench/soak.ts
+
+simulate: $(BUILD) ## Workers in simulated worlds (SEEDS=number of worlds, SEED=one of them)
+	node --import tsx test/simulation/simulate.ts $(if $(SEED),1 $(SEED),$(SEEDS))
 
 shell: $(BUILD) ## A REPL with the library, a config and a running local engine
 	@node --import tsx demo/shell.ts

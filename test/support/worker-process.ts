@@ -13,12 +13,16 @@ export interface WorkerProcessSettings {
   handOffMs?: number
   /** How long handling a batch takes, in milliseconds. */
   handlerMs?: number
+  workerId?: string
+  /** How long the first batch blocks the event loop, in milliseconds. */
+  blockMs?: number
   startFrom?: 'oldest' | 'latest'
   idlePollMs?: number
 }
 
 const settings = JSON.parse(process.argv[2] ?? '{}') as WorkerProcessSettings
-const { endpoint, stream: name, handlerMs = 0, ...options } = settings
+const { endpoint, stream: name, handlerMs = 0, blockMs = 0, ...options } = settings
+let isBlocking = blockMs > 0
 
 const definition = { name, partition_key: 'key', region: 'us-east-1', endpoint, format: 'text' }
 const stream = getStream<string>(name, parseConfig(JSON.stringify({ [name]: definition }), 'a test'))
@@ -32,6 +36,11 @@ const worker = createWorker<string>({
   ...options,
   stream,
   handler: async (records) => {
+    if (isBlocking) {
+      isBlocking = false
+      say({ news: { type: 'handler-blocks' }, atMs: Date.now() })
+      for (const untilMs = Date.now() + blockMs; Date.now() < untilMs; );
+    }
     if (handlerMs > 0) await new Promise((resolve) => setTimeout(resolve, handlerMs))
     for (const { data, shardId } of records) say({ record: data, shardId, atMs: Date.now() })
   },

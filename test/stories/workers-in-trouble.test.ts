@@ -1,0 +1,208 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import pg from 'pg'
+import { openLeaseStore } from '../../src/checkpoint/open-checkpoint-store.ts'
+import { createAwsKinesisApi } from '../../src/kinesis/aws-kinesis-api.ts'
+import type { KinesisApi } from '../../src/kinesis/kinesis-api.ts'
+import type { LocalEngine } from '../../src/local/index.ts'
+import { startTestEngine } from '../support/engine.ts'
+import { startPostgres, type TestPostgres } from '../support/postgres.ts'
+import { NumberedLoad } from '../support/reshard-load.ts'
+import type { WorkerProcessSettings } from '../support/worker-process.ts'
+import { untilAll, WorkerProgram } from '../support/worker-program.ts'
+
+let engine: LocalEngine
+let api: KinesisApi
+let postgres: TestPostgres
+let streamCount = 0
+
+before(async () => {
+  ;[engine, postgres] = await Promise.all([startTestEngine(), startPostgres()])
+  api = createAwsKinesisApi({ endpoint: engine.endpoint, region: 'us-east-1' })
+})
+
+after(async () => {
+  api.close()
+  await engine.close()
+  await postgres.close()
+})
+
+async function begin(options: Partial<WorkerProcessSettings> = {}) {
+  const stream = `trouble-${streamCount++}`
+  await api.createStream(stream, 4)
+  const leases = await postgres.createDatabase()
+  await using store = openLeaseStore(leases)
+  await store.init()
+  const settings = {
+    endpoint: engine.endpoint,
+    stream,
+    client: 'c',
+    leases,
+    idlePollMs: 50,
+    failoverMs: 1_000,
+    ...options,
+  }
+  return { stream, settings, load: new NumberedLoad(api, stream) }
+}
+
+/** Runs SQL in the database of the leases, from another connection. */
+async function run(url: string, ...statements: string[]): Promise<pg.Client> {
+  const client = new pg.Client(url)
+  await client.connect()
+  client.on('error', () => {}) // the server may go away with it
+  for (const sql of statements) await client.query(sql)
+  return client
+}
+
+function handled(programs: readonly WorkerProgram[]): Set<string> {
+  return new Set(programs.flatMap((program) => program.records))
+}
+
+function inOrder(programs: readonly WorkerProgram[]): string[] {
+  return programs
+    .flatMap((program) => program.lines)
+    .sort((left, right) => left.atMs - right.atMs)
+    .flatMap(({ record }) => (record === undefined ? [] : [record]))
+}
+
+async function bothWork(programs: readonly WorkerProgram[]): Promise<void> {
+  await untilAll(programs, () => programs.every((program) => program.shardIds.size === 2))
+}
+
+async function nothingIsLost(programs: readonly WorkerProgram[], load: NumberedLoad): Promise<void> {
+  await load.stop()
+  await untilAll(programs, () => handled(programs).size >= load.recordCount)
+  assert.deepEqual(load.faultsIn(inOrder(programs), true), [])
+}
+
+test('a lease database that goes down: the workers stop handling in time, and go on when it is back', async () => {
+  const { settings, load } = await begin()
+  await using first = new WorkerProgram(settings)
+  await using second = new WorkerProgram(settings)
+  const programs = [first, second]
+  await bothWork(programs)
+  load.start()
+  await first.until(() => first.records.length > 50)
+  await postgres.stop('immediate')
+  await untilAll(programs, () => programs.every((program) => program.shardIds.size === 0))
+  for (const { reason } of first.news('lease-lost')) assert.match(reason, /could not be renewed for 1000 ms/)
+  const countWhenDown = handled(programs).size
+  await postgres.start()
+  await untilAll(programs, () => programs.every((program) => program.shardIds.size === 2))
+  await nothingIsLost(programs, load)
+  assert.ok(handled(programs).size > countWhenDown)
+})
+
+test('a lease database in which nothing moves for longer than failoverMs loses nothing', async () => {
+  const { settings, load } = await begin()
+  await using first = new WorkerProgram(settings)
+  await using second = new WorkerProgram(settings)
+  const programs = [first, second]
+  await bothWork(programs)
+  load.start()
+  const client = await run(settings.leases, 'BEGIN', 'LOCK TABLE triton_lease IN ACCESS EXCLUSIVE MODE')
+  try {
+    await untilAll(programs, () => programs.every((program) => program.shardIds.size === 0))
+    await client.query('COMMIT')
+  } finally {
+    await client.end()
+  }
+  await bothWork(programs)
+  await nothingIsLost(programs, load)
+})
+
+test('a lease database that turns read-only is told, and nothing is handled under leases that can not be renewed', async () => {
+  const { settings, load } = await begin()
+  await using first = new WorkerProgram(settings)
+  await using second = new WorkerProgram(settings)
+  const programs = [first, second]
+  await bothWork(programs)
+  load.start()
+  const name = new URL(settings.leases).pathname.slice(1)
+  const reconnect = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${name}' AND pid <> pg_backend_pid()`
+  const readOnly = await run(
+    settings.leases,
+    `ALTER DATABASE ${name} SET default_transaction_read_only = on`,
+    reconnect,
+  )
+  await readOnly.end()
+  await untilAll(programs, () => programs.every((program) => program.shardIds.size === 0))
+  await untilAll(programs, () => first.news('lease-write-failed').some(({ reason }) => /read-only/.test(reason)))
+  const writable = await run(
+    settings.leases,
+    'SET default_transaction_read_only = off',
+    `ALTER DATABASE ${name} SET default_transaction_read_only = off`,
+    reconnect,
+  )
+  await writable.end()
+  await bothWork(programs)
+  await nothingIsLost(programs, load)
+})
+
+test('rows that nobody of us wrote stop nobody', async () => {
+  const { stream, settings, load } = await begin()
+  const row = (name: string, owner: string, counter: string, state: string, parents = '') =>
+    `INSERT INTO triton_lease VALUES ('c', '${stream}', '${name}', '${owner}', ${counter}, 'who?', '${parents}', '${state}', -7, -7, 'x')`
+  const client = await run(
+    settings.leases,
+    row('shardId-000000000000', 'a ghost', '-5', 'odd'),
+    row('shardId-000000000001', 'a ghost', '9223372036854775807', 'new', 'no shard,'),
+    row('shardId-000000000999', '', '3', 'new'),
+    row('no shard at all', 'a ghost', '1', 'finished'),
+    row('worker:a ghost', 'a ghost', '1', 'new'),
+    `INSERT INTO triton_checkpoint VALUES ('c', '${stream}', 'shardId-000000000002', 'None', 0)`,
+  )
+  await client.end()
+  await load.putRounds(3)
+  await using worker = new WorkerProgram(settings)
+  await worker.until(() => worker.shardIds.size === 4)
+  load.start()
+  await worker.until(() => worker.records.length > 200)
+  await nothingIsLost([worker], load)
+})
+
+test('two workers with the same id are two workers', async () => {
+  const { settings, load } = await begin({ workerId: 'the-one', failoverMs: 60_000 })
+  await using first = new WorkerProgram(settings)
+  await using second = new WorkerProgram(settings)
+  const programs = [first, second]
+  await bothWork(programs)
+  const owners = programs.map((program) => program.news('worker-started')[0]?.owner)
+  assert.ok(owners.every((owner) => owner?.startsWith('the-one/')))
+  assert.notEqual(owners[0], owners[1])
+  load.start()
+  await first.until(() => first.records.length > 50)
+  await nothingIsLost(programs, load)
+  assert.deepEqual(load.faultsIn(inOrder(programs)), [], 'nor does anything come twice')
+})
+
+test('a worker that was asleep while its leases were taken handles nothing more under them', async () => {
+  const { settings, load } = await begin()
+  await using first = new WorkerProgram(settings)
+  await using second = new WorkerProgram(settings)
+  const programs = [first, second]
+  await bothWork(programs)
+  load.start()
+  await first.until(() => first.records.length > 50)
+  first.child.kill('SIGSTOP')
+  await second.until(() => second.shardIds.size === 4)
+  first.child.kill('SIGCONT')
+  await first.until(() => first.news('lease-lost').length >= 2)
+  await bothWork(programs)
+  await nothingIsLost(programs, load)
+})
+
+test('a handler that blocks the event loop for longer than failoverMs: others go on, and it moves no checkpoint', async () => {
+  const { settings, load } = await begin()
+  await using first = new WorkerProgram({ ...settings, blockMs: 5_000 })
+  await first.until(() => first.shardIds.size === 4)
+  await load.putRounds(3)
+  await first.until(() => first.lines.some(({ news }) => (news?.type as string) === 'handler-blocks'))
+  await using second = new WorkerProgram(settings)
+  const programs = [first, second]
+  await second.until(() => second.news('lease-taken').length > 0)
+  load.start()
+  await first.until(() => first.news('lease-lost').length > 0)
+  await bothWork(programs)
+  await nothingIsLost(programs, load)
+})
