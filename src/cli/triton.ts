@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { exitCodeOf } from './exit-code.ts'
+import { standardOutput } from './output.ts'
 
 /** One line of the command table. Its module is loaded only when the command is used. */
 interface CommandEntry {
@@ -106,6 +107,8 @@ function configured(command: Command): Command {
       throw error.exitCode === 0 ? error : new CommanderError(2, error.code, error.message)
     })
     .configureOutput({
+      // Not commander's own: it knows nothing of readers that have gone, such as `head`.
+      writeOut: (text) => void standardOutput().write(text),
       outputError: (text, write) => {
         const path = command.parent
           ? `${command.parent.parent ? `${command.parent.name()} ` : ''}${command.name()} `

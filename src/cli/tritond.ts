@@ -13,6 +13,7 @@ import { byteSize } from './byte-size.ts'
 import { exitCodeOf, UsageError } from './exit-code.ts'
 import { addVerboseFlag, wholeNumber } from './flags.ts'
 import { logDiagnostics } from './log-diagnostics.ts'
+import { print } from './output.ts'
 import { tell } from './tell.ts'
 
 interface TritondFlags {
@@ -96,7 +97,7 @@ async function check(flags: TritondFlags): Promise<number> {
   if (dir === undefined) return 0
   const stopLog = logDiagnostics(verbose)
   try {
-    process.stdout.write(await checkedSpool(resolve(dir)))
+    await print(await checkedSpool(resolve(dir)))
     return 0
   } finally {
     stopLog()

@@ -55,6 +55,17 @@ describe('a command that is stopped', { concurrency: 2 }, () => {
     assert.equal(stderr, '')
   })
 
+  test('help ends quietly when nobody reads it', async () => {
+    const shell = spawn(
+      'bash',
+      ['-c', '"$@" | true; echo "exit code $PIPESTATUS"', 'bash', process.execPath, ...programWords, 'get', '--help'],
+      { env: place.env, stdio: ['ignore', 'pipe', 'pipe'] },
+    )
+    const [stdout, stderr] = await Promise.all([text(shell.stdout), text(shell.stderr)])
+    assert.equal(stdout, 'exit code 0\n')
+    assert.equal(stderr, '')
+  })
+
   test('put at Ctrl-C puts the lines it has, not the one that was cut', async () => {
     const put = place.start(['put', '-s', 'cut', '--format', 'json'])
     put.child.stdin?.write('{"id":1}\n{"id":2}\n{"id":')
