@@ -52,6 +52,20 @@ const commands: CommandEntry[] = [
     ],
   },
   {
+    name: 'archive',
+    summary: 'look at archives, and verify them',
+    example: 'triton archive verify -b triton-data -s orders -t 20261124',
+    subcommands: [
+      { name: 'list', summary: 'print which archives there are', load: () => import('./commands/archive/list.ts') },
+      {
+        name: 'verify',
+        summary: 'read archives and print what is wrong',
+        load: () => import('./commands/archive/verify.ts'),
+      },
+      { name: 'stat', summary: 'print sums by stream and client', load: () => import('./commands/archive/stat.ts') },
+    ],
+  },
+  {
     name: 'checkpoint',
     summary: 'set up, look at and forget checkpoints',
     example: 'triton checkpoint list --checkpoint-db sqlite://triton.db',

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
@@ -47,6 +48,26 @@ test('SIGTERM seals what was read, and cat prints it', async () => {
   const day = /(\d{8})\/a-store-\d+\.tri/.exec(stderr)?.[1] ?? ''
   const { stdout } = await place.run(['cat', '-s', 'a', '--store', url, '-t', day])
   assert.equal(stdout.trim().split('\n').length, 300)
+
+  const [list, stat, verify, none, foreign] = await place.runMany([
+    ['archive', 'list', '--store', url, '-s', 'a'],
+    ['archive', 'stat', '--store', url],
+    ['archive', 'verify', '--store', url, '-t', day],
+    ['archive', 'verify', '--store', url, '-s', 'b'],
+    ['archive', 'list', '--store', url, '-t', '2026'],
+  ])
+  assert.match(list?.stdout ?? '', /KEY .*\n\d{8}\/a-store-\d+\.tri +a +store +\d+ +300 +0 +2 +2/)
+  assert.match(stat?.stdout ?? '', /a +store +\d{8} +1 +\d+ +300 +0 +2 /)
+  assert.deepEqual([verify?.exitCode, verify?.stdout], [0, ''])
+  assert.match(verify?.stderr ?? '', /read 300 records of 1 archives: nothing is wrong/)
+  assert.match(none?.stderr ?? '', /there is nothing to verify/)
+  assert.match(foreign?.stderr ?? '', /is no day/)
+  const file = join(place.directory, /(\d{8}\/a-store-\d+\.tri)/.exec(stderr)?.[1] ?? '')
+  const bytes = readFileSync(file)
+  bytes[bytes.length - 100] = (bytes[bytes.length - 100] as number) ^ 1
+  writeFileSync(file, bytes)
+  const broken = await place.run(['archive', 'verify', '--store', url])
+  assert.equal(broken.exitCode, 1)
 })
 
 test('a second store of the same client is refused, and takes over when the first is killed', async () => {

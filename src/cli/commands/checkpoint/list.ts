@@ -3,6 +3,7 @@ import type { CheckpointRow } from '../../../checkpoint/checkpoint-store.ts'
 import { withCheckpoints } from '../../checkpoints.ts'
 import { addCheckpointFlags, addPlaceFlags, type CheckpointFlags, type PlaceFlags, placeOf } from '../../flags.ts'
 import { print } from '../../output.ts'
+import { table } from '../../table.ts'
 
 interface ListFlags extends CheckpointFlags, PlaceFlags {
   stream?: string
@@ -20,7 +21,7 @@ export function define(command: Command): void {
           ...(flags.clientName && { client: flags.clientName }),
           ...(flags.stream !== undefined && { stream: placeOf(flags.stream, flags).name }),
         })
-        await print(flags.json ? rows.map((row) => `${JSON.stringify(describe(row))}\n`).join('') : table(rows))
+        await print(flags.json ? rows.map((row) => `${JSON.stringify(describe(row))}\n`).join('') : rowsText(rows))
       }),
     )
 }
@@ -31,8 +32,8 @@ function describe(row: CheckpointRow): object {
   return { client, stream, shardId, sequenceNumber, subSequenceNumber, isFinished, updated }
 }
 
-function table(rows: readonly CheckpointRow[]): string {
-  const lines = [
+function rowsText(rows: readonly CheckpointRow[]): string {
+  return table([
     ['CLIENT', 'STREAM', 'SHARD', 'UPDATED', 'SEQUENCE NUMBER'],
     ...rows.map((row) => [
       row.client,
@@ -43,15 +44,5 @@ function table(rows: readonly CheckpointRow[]): string {
         (row.subSequenceNumber === undefined ? '' : `:${row.subSequenceNumber}`) +
         (row.isFinished ? ' (finished)' : ''),
     ]),
-  ]
-  const widths = lines[0]?.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0))) ?? []
-  return lines
-    .map(
-      (line) =>
-        `${line
-          .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-          .join('  ')
-          .trimEnd()}\n`,
-    )
-    .join('')
+  ])
 }
