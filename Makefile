@@ -13,6 +13,7 @@ INPUT ?=
 SEEDS ?= 1000
 SEED ?=
 KEY ?=
+export INPUT KEY
 
 .PHONY: help dev demo test soak simulate shell bench check format clean
 
@@ -23,7 +24,7 @@ dev: $(BUILD) ## Installs and builds, then says how to go on
 	@echo "Ready. Next: 'make demo' to see it run, 'make shell' to try the library, 'npx triton --help' for the program."
 
 demo: $(BUILD) ## Real records through a local stream, with kills and a split (INPUT=path and KEY=field for your own JSON lines)
-	@node --import tsx demo/demo.ts $(if $(INPUT),--input '$(INPUT)') $(if $(KEY),--key '$(KEY)')
+	@node --import tsx demo/demo.ts $(if $(INPUT),--input "$$INPUT") $(if $(KEY),--key "$$KEY")
 
 test: $(BUILD) ## All tests; random suites run a seeded share (about 1 %)
 	$(RUN_TESTS) --test-concurrency=2 $(TESTS)

@@ -4,7 +4,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { getStream, initCheckpointTable, loadConfig, type Stream } from 'triton-kinesis'
 import { type Input, type Row, readInput } from './input.ts'
-import { exited, freePort, Processes } from './processes.ts'
+import { freePort, Processes } from './processes.ts'
 import { NoteFollower, type Proof } from './proof.ts'
 import { recordsPerCheckpoint } from './reader-rhythm.ts'
 import { bar, bars, Screen } from './screen.ts'
@@ -59,7 +59,7 @@ async function runDemo({ rows, keyField, title }: Input): Promise<{ isGood: bool
   await initCheckpointTable()
   await using stream = getStream<Row>(streamName, loadConfig())
   screen.tell(
-    `${countText(rows.length)} ${title} go into stream '${streamName}' of ${shardCount} shards, keyed by '${keyField}'`,
+    `${countText(rows.length)} ${title} ${rows.length === 1 ? 'goes' : 'go'} into stream '${streamName}' of ${shardCount} shards, keyed by '${keyField}'`,
   )
 
   using notes = new NoteFollower(noteFile)
@@ -95,10 +95,10 @@ async function runDemo({ rows, keyField, title }: Input): Promise<{ isGood: bool
   await until(() => proof.distinctCount >= rows.length)
   const readEndedMs = performance.now()
   reader.disconnect()
-  await exited(reader)
+  await processes.ended(reader, 'the reader', longestStandstillMs)
   notes.follow()
   engine.kill('SIGTERM')
-  await exited(engine)
+  await processes.ended(engine, 'the engine', longestStandstillMs)
   return tellProof(proof, rows.length, progress, readEndedMs)
 
   async function until(isReached: () => boolean): Promise<void> {
@@ -128,12 +128,16 @@ async function putAll(stream: Stream<Row>, rows: Row[], progress: Progress): Pro
   const recordsPerPut = Math.ceil(recordsPerSecond / 20)
   for (let from = 0; from < rows.length; from += recordsPerPut) {
     const outcomes = await stream.putMany(rows.slice(from, from + recordsPerPut))
-    for (const outcome of outcomes) if (!outcome.ok) throw outcome.error
+    for (const outcome of outcomes) if (!outcome.ok) throw atLine(outcome.record, outcome.error)
     progress.putCount += outcomes.length
     const dueMs = progress.startedMs + (progress.putCount / recordsPerSecond) * 1000
     await wait(Math.max(0, dueMs - performance.now()))
   }
   progress.putEndedMs = performance.now()
+}
+
+function atLine(row: Row, error: Error): Error {
+  return new Error(`line ${row['_line']}: ${error.message}`, { cause: error })
 }
 
 function tellProof(proof: Proof, total: number, progress: Progress, readEndedMs: number): { isGood: boolean } {

@@ -22,7 +22,11 @@ export function readInput(path: string | undefined, keyField: string | undefined
   }
   const rows = readJsonLines(path)
   const key = keyField ?? firstTextField(rows)
-  return { rows: rows.map((row, index) => withKey(row, key, index + 1)), keyField: key, title: `records of ${path}` }
+  return {
+    rows: rows.map((row, index) => withKey(row, key, index + 1)),
+    keyField: key,
+    title: `${rows.length === 1 ? 'record' : 'records'} of ${path}`,
+  }
 }
 
 function readJsonLines(path: string): Row[] {

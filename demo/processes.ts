@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { constants } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
 
 /** The demo's child processes: the engine, the reader and single commands. What was started here is ended here. */
 export class Processes implements AsyncDisposable {
@@ -53,8 +54,7 @@ export class Processes implements AsyncDisposable {
       '--stream',
       `${streamName}:${shardCount}`,
     ])
-    const answers = await Promise.race([isAnswering(this.endpoint), once(engine, 'exit').then(() => false)])
-    if (!answers) throw new Error(`the engine ended by itself: ${this.lastWordsOf(engine)}`)
+    await this.#isAnswering(engine)
     return engine
   }
 
@@ -74,7 +74,15 @@ export class Processes implements AsyncDisposable {
 
   /** What a child wrote on stderr at last: of interest only when it ended against our will. */
   lastWordsOf(child: ChildProcess): string {
-    return (this.#lastWords.get(child) ?? '').trim() || `exit code ${child.exitCode}`
+    return (this.#lastWords.get(child) ?? '').trim() || `exit code ${child.exitCode ?? child.signalCode}`
+  }
+
+  /** Waits for the end of a child that was told to end. */
+  async ended(child: ChildProcess, what: string, longestMs: number): Promise<void> {
+    const timer = setTimeout(() => child.kill('SIGKILL'), longestMs)
+    await exited(child)
+    clearTimeout(timer)
+    if (child.exitCode !== 0) throw new Error(`${what} did not end well: ${this.lastWordsOf(child)}`)
   }
 
   async kill(child: ChildProcess): Promise<void> {
@@ -92,6 +100,23 @@ export class Processes implements AsyncDisposable {
     for (const child of this.#children) child.kill('SIGKILL')
   }
 
+  async #isAnswering(engine: ChildProcess): Promise<void> {
+    const deadlineMs = performance.now() + longestStartMs
+    while (performance.now() < deadlineMs) {
+      if (engine.exitCode !== null || engine.signalCode !== null)
+        throw new Error(`the engine ended by itself: ${this.lastWordsOf(engine)}`)
+      try {
+        const answer = await fetch(this.endpoint, { signal: AbortSignal.timeout(longestStartMs) })
+        await answer.text()
+        return
+      } catch {
+        // Not listening yet.
+        await wait(25)
+      }
+    }
+    throw new Error(`the engine did not answer within ${longestStartMs / 1000} s: ${this.lastWordsOf(engine)}`)
+  }
+
   #spawn(words: string[], hasChannel = false): ChildProcess {
     const child = spawn(process.execPath, words, {
       env: this.#environment,
@@ -106,13 +131,16 @@ export class Processes implements AsyncDisposable {
   }
 }
 
+/** A start on a busy machine takes seconds; what takes longer than this does not start any more. */
+const longestStartMs = 60_000
+
 const endingSignals = ['SIGINT', 'SIGTERM'] as const
 
 function endBySignal(signal: NodeJS.Signals): void {
   process.exit(128 + constants.signals[signal])
 }
 
-export async function exited(child: ChildProcess): Promise<void> {
+async function exited(child: ChildProcess): Promise<void> {
   if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
 }
 
@@ -127,15 +155,3 @@ export async function freePort(): Promise<number> {
 }
 
 const program = join(import.meta.dirname, '../bin/triton.js')
-
-async function isAnswering(endpoint: string): Promise<boolean> {
-  for (;;) {
-    try {
-      await (await fetch(endpoint)).text()
-      return true
-    } catch {
-      // Not listening yet; whoever waits gives up when the process ends.
-      await new Promise((resolve) => setTimeout(resolve, 25))
-    }
-  }
-}

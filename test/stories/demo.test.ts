@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, test } from 'node:test'
 import { promisify } from 'node:util'
+import { initCheckpointTable } from '../../src/index.ts'
+import { startTestEngine } from '../support/engine.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 const directory = mkdtempSync(join(tmpdir(), 'triton-demo-'))
@@ -32,10 +35,30 @@ test('a file that the demo cannot use is told with its line, and nothing is star
   })
 })
 
+test('a reader that is told to end before it has begun ends', async () => {
+  await using engine = await startTestEngine({ streams: [{ name: 'flights', shardCount: 1 }] })
+  const config = join(directory, 'triton.yaml')
+  writeFileSync(config, `flights:\n  name: flights\n  partition_key: user\n  endpoint: ${engine.endpoint}\n`)
+  const db = `sqlite://${join(directory, 'checkpoints.db')}`
+  await initCheckpointTable(db)
+  const reader = spawn(
+    process.execPath,
+    ['--import', 'tsx', join(root, 'demo/reader.ts'), 'flights', join(directory, 'read.jsonl'), 'user'],
+    {
+      env: { ...process.env, TRITON_CONFIG: config, TRITON_DB: db, TRITON_CLIENT_NAME: 'demo' },
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    },
+  )
+  const exited = once(reader, 'exit')
+  await using _ = { [Symbol.asyncDispose]: async () => void reader.kill('SIGKILL') }
+  reader.disconnect()
+  assert.deepEqual(await exited, [0, null])
+})
+
 function demo(...args: string[]) {
   const program = ['--import', 'tsx', join(root, 'demo/demo.ts'), '--directory', join(directory, 'demo')]
   return promisify(execFile)(process.execPath, [...program, ...args], {
     cwd: root,
-    timeout: 60_000,
+    timeout: 280_000,
   })
 }
