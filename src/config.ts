@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { isAlias, isMap, isScalar, type Node } from 'yaml'
 import * as z from 'zod'
 import { closest } from './config/closest.ts'
@@ -56,7 +56,7 @@ export function loadConfig(path?: string): Config {
 
 /** The same from text; `file` is what messages call it. */
 export function parseConfig(text: string, file: string): Config {
-  if (text.length > maxConfigBytes) throw tooLarge(file, text.length)
+  if (text.length > maxConfigBytes) throw tooLarge(file, `${text.length}`)
   const yaml = new YamlText(text.replace(/^\ufeff/, ''), file)
   const config = configOf(yaml, file)
   yaml.throwProblems()
@@ -195,12 +195,29 @@ function plainValuesOf(node: Node, tell: (message: string) => void, yaml: YamlTe
 
 function readConfigFile(file: string, origin: string): string {
   try {
-    const { size } = statSync(file)
-    if (size > maxConfigBytes) throw tooLarge(file, size)
-    return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(file))
+    return new TextDecoder('utf-8', { fatal: true }).decode(readAtMost(file, maxConfigBytes))
   } catch (cause) {
     if (cause instanceof ConfigError) throw cause
     throw new ConfigError(unreadable(file, origin, cause as NodeJS.ErrnoException), { cause })
+  }
+}
+
+/** A pipe or a device says nothing of its size before it is read, and may never end. */
+function readAtMost(file: string, maxBytes: number): Uint8Array {
+  const descriptor = openSync(file, 'r')
+  try {
+    const { size } = fstatSync(descriptor)
+    if (size > maxBytes) throw tooLarge(file, `${size}`)
+    const bytes = Buffer.alloc(maxBytes + 1)
+    let length = 0
+    for (;;) {
+      const readCount = readSync(descriptor, bytes, length, bytes.length - length, null)
+      length += readCount
+      if (length > maxBytes) throw tooLarge(file, `more than ${maxBytes}`)
+      if (readCount === 0) return bytes.subarray(0, length)
+    }
+  } finally {
+    closeSync(descriptor)
   }
 }
 
@@ -221,7 +238,7 @@ function unreadable(file: string, origin: string, cause: NodeJS.ErrnoException):
   }
 }
 
-function tooLarge(file: string, bytes: number): ConfigError {
+function tooLarge(file: string, bytes: string): ConfigError {
   return new ConfigError(
     `the configuration ${file} has ${bytes} bytes, and ${maxConfigBytes} are room for ten thousand streams. Is it the right file?`,
   )

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -236,5 +236,11 @@ describe('the file', () => {
     const huge = join(directory, 'huge.yaml')
     writeFileSync(huge, '#'.repeat(10 * 1024 * 1024))
     assert.throws(() => loadConfig(huge), /huge\.yaml has 10485760 bytes/)
+  })
+
+  test('when it is a device that never ends, is read no further than any configuration goes', {
+    skip: !existsSync('/dev/zero'),
+  }, () => {
+    assert.throws(() => loadConfig('/dev/zero'), /zero has more than 1048576 bytes/)
   })
 })

@@ -83,16 +83,21 @@ describe('the program file', () => {
   const program = join(root, 'bin/triton.js')
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }
 
-  test('answers --version at once', () => {
+  test('answers --version at once: with 150 ms of a processor', () => {
+    // What it takes of a processor, since the clock also counts whatever runs beside it on this machine.
+    const tellCpuUs =
+      'process.on("exit", () => process.stderr.write(String(process.cpuUsage().user + process.cpuUsage().system)))'
     const took: number[] = []
-    for (let run = 0; run < 3; run++) {
-      const startedMs = performance.now()
-      const { status, stdout } = spawnSync(process.execPath, [program, '--version'], { encoding: 'utf8' })
-      took.push(performance.now() - startedMs)
+    for (let run = 0; run < 5; run++) {
+      const { status, stdout, stderr } = spawnSync(
+        process.execPath,
+        ['--import', `data:text/javascript,${tellCpuUs}`, program, '--version'],
+        { encoding: 'utf8' },
+      )
       assert.equal(status, 0)
       assert.equal(stdout, `${version}\n`)
+      took.push(Number(stderr) / 1000)
     }
-    // 150 ms on a quiet machine; this one runs other tests beside.
-    assert.ok(Math.min(...took) < 400, `the fastest of ${took.map(Math.round)} ms`)
+    assert.ok(Math.min(...took) < 150, `the fastest of ${took.map(Math.round)} ms`)
   })
 })

@@ -90,6 +90,8 @@ export class RunningCli implements AsyncDisposable {
   stdout = ''
   stderr = ''
   readonly #closed: Promise<unknown>
+  /** Ended, and all that it printed was read: output can come after the exit. */
+  #hasClosed = false
   #news: (() => void)[] = []
 
   constructor(child: ChildProcess) {
@@ -102,13 +104,16 @@ export class RunningCli implements AsyncDisposable {
       this.stderr += text
       this.#tell()
     })
-    this.#closed = once(child, 'close').then(() => this.#tell())
+    this.#closed = once(child, 'close').then(() => {
+      this.#hasClosed = true
+      this.#tell()
+    })
   }
 
   /** Resolves when what was printed fulfils `isEnough`; rejects when the program ends before. */
   async until(isEnough: (printed: { stdout: string; stderr: string }) => boolean): Promise<void> {
     while (!isEnough(this)) {
-      if (this.child.exitCode !== null || this.child.signalCode !== null)
+      if (this.#hasClosed)
         throw new Error(`the program ended with ${this.child.exitCode} too early: ${this.stdout}${this.stderr}`)
       await new Promise<void>((resolve) => this.#news.push(resolve))
     }
