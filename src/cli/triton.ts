@@ -86,6 +86,10 @@ export async function runTriton(args: readonly string[]): Promise<number> {
     await program.parseAsync(asked, { from: 'user' })
     return 0
   } catch (error) {
+    // Help ends this way, too.
+    await standardOutput()
+      .settle()
+      .catch(() => undefined)
     return exitCodeOf(error)
   }
 }
