@@ -6,6 +6,7 @@ NPM_CI := npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 SETUP := node_modules/.triton-setup
 BUILD := dist/.triton-build
 SOURCES := $(shell find src bin -type f)
+CLIENT_TESTS = $(shell find test/clients -name '*.client.ts' | sort)
 TESTS = $(shell find test -name '*.test.ts' | sort)
 # A test that waits for what never comes ends as a failure that says where, not as a run without an end.
 RUN_TESTS := node --import tsx --test --test-timeout=300000 --test-reporter=spec
@@ -15,10 +16,10 @@ SEED ?=
 KEY ?=
 export INPUT KEY
 
-.PHONY: help dev demo test soak simulate shell bench check format clean
+.PHONY: help dev demo test test-clients soak simulate shell bench check format clean
 
 help: ## Lists the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 dev: $(BUILD) ## Installs and builds, then says how to go on
 	@echo "Ready. Next: 'make demo' to see it run, 'make shell' to try the library, 'npx triton --help' for the program."
@@ -28,6 +29,9 @@ demo: $(BUILD) ## Real records through a local stream, with kills and a split (I
 
 test: $(BUILD) ## All tests; random suites run a seeded share (about 1 %)
 	$(RUN_TESTS) --test-concurrency=2 $(TESTS)
+
+test-clients: $(BUILD) ## The AWS SDKs, the CLI, the KCL and the KPL against the local engine, where the machine has Python and Java
+	node --import tsx --test --test-concurrency=1 --test-timeout=480000 --test-reporter=spec $(CLIENT_TESTS)
 
 soak: $(BUILD) ## The random suites at full length; the result is kept in bench/results/
 	node --import tsx bench/soak.ts

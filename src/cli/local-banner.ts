@@ -19,7 +19,7 @@ export function localBanner(engine: LocalEngine, { region, data, streams }: Bann
     '',
     'AWS CLI, SDKs, KCL and triton read these:',
     `  export AWS_ENDPOINT_URL_KINESIS=${endpoint}`,
-    `  export AWS_REGION=${region}`,
+    `  export AWS_REGION=${region} AWS_DEFAULT_REGION=${region}   # the second for Python`,
     '  export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local   # any will do; triton needs none here',
     ...(certificate === undefined ? [] : trustLines(certificate)),
     '',

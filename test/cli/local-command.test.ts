@@ -49,7 +49,7 @@ describe('triton local', () => {
     const file = `${data}/tls/certificate.pem`
     for (const line of [
       `export AWS_ENDPOINT_URL_KINESIS=${endpoint}`,
-      'export AWS_REGION=eu-west-1',
+      'export AWS_REGION=eu-west-1 AWS_DEFAULT_REGION=eu-west-1',
       'export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local',
       `export AWS_CA_BUNDLE=${file} NODE_EXTRA_CA_CERTS=${file}`,
       `endpointOverride(URI.create("${endpoint}"))`,
