@@ -1,58 +1,10 @@
 import type { Clock } from '../clock.ts'
 import { report } from '../diagnostics.ts'
-import { ConfigError } from '../errors.ts'
 import { type Random, seededRandom } from '../random.ts'
+import { checkFaultRules } from './check-fault-rules.ts'
+import type { FaultRule } from './fault-rule.ts'
 import { parseShardId } from './operations/find-shard.ts'
-import type { RecordJudge, RecordRefusal, RecordRefusals } from './record-refusals.ts'
-
-/**
- * One way in which the engine misbehaves on request, so that producers and consumers can be tested against it. A
- * request meets the first rule that fits; the seed decides where a rule leaves it to chance.
- */
-export interface FaultRule {
-  /**
-   * - `throttle`, `internal-failure`: the request is refused, nothing happens
-   * - `delay`: the request waits `delayMs`, then is carried out
-   * - `cut-before`: the connection ends, nothing happens
-   * - `cut-after`: the request is carried out, then the connection ends without an answer
-   * - `answer-lost`: the request is carried out, and nothing is ever answered
-   * - `garbage-body`, `half-body`: the request is carried out; the answer is bytes that mean nothing, or breaks off
-   * - `partial-failure`: of a PutRecords, a share of the records fail
-   */
-  action: FaultAction
-  /** Name of the operation, such as `PutRecords`. @default every operation */
-  operation?: string
-  /** Name of the stream. @default every stream, and requests that name none */
-  stream?: string
-  /** Shard id: requests that touch this shard; of `partial-failure`, only its records. @default every shard */
-  shard?: string
-  /** Chance of a fitting request to meet the fault. @default 1 */
-  probability?: number
-  /** The rule is spent after so many requests. @default no end */
-  count?: number
-  /** When the rule holds, in milliseconds since the rules were set. @default always */
-  window?: { fromMs?: number; untilMs?: number }
-  /** How long a `delay` takes, in milliseconds. @default 1000 */
-  delayMs?: number
-  /** Chance of each record to fail in a `partial-failure`. @default 0.5 */
-  share?: number
-  /** How records fail in a `partial-failure`. @default 'throttled' */
-  recordsAre?: RecordRefusal
-}
-
-export type FaultAction = (typeof faultActions)[number]
-
-const faultActions = [
-  'throttle',
-  'internal-failure',
-  'delay',
-  'cut-before',
-  'cut-after',
-  'answer-lost',
-  'garbage-body',
-  'half-body',
-  'partial-failure',
-] as const
+import type { RecordJudge, RecordRefusals } from './record-refusals.ts'
 
 /** What a rule may look at. */
 export interface FaultTarget {
@@ -73,23 +25,25 @@ interface ActiveRule {
 /** The fault hook. Without rules it does nothing and costs nothing. */
 export class Faults implements RecordRefusals {
   readonly #clock: Clock
+  readonly #operations: ReadonlySet<string>
   #rules: ActiveRule[] = []
   #random: Random = seededRandom(0)
   #setAtMs = 0
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, operations: ReadonlySet<string>) {
     this.#clock = clock
+    this.#operations = operations
   }
 
   get isActive(): boolean {
     return this.#rules.length > 0
   }
 
-  /** Replaces all rules. */
+  /** Replaces all rules, when all of them make sense. */
   set(rules: readonly FaultRule[], seed: number): void {
-    this.#rules = rules.map((rule) => ({
+    this.#rules = checkFaultRules(rules, this.#operations).map((rule) => ({
       rule,
-      shardIndex: shardIndexOf(rule),
+      shardIndex: rule.shard === undefined ? undefined : parseShardId(rule.shard),
       left: rule.count ?? Number.POSITIVE_INFINITY,
     }))
     this.#random = seededRandom(seed)
@@ -99,54 +53,55 @@ export class Faults implements RecordRefusals {
   /** The fault that this request meets; `partial-failure` is left to `forRequest`. */
   decide(operation: string, target: () => FaultTarget): FaultRule | undefined {
     if (!this.isActive) return undefined
-    return this.#meet(operation, target(), (action) => action !== 'partial-failure')
+    const { stream, shardIndexes } = target()
+    return this.#fitting(operation, stream).find(
+      (active) =>
+        active.rule.action !== 'partial-failure' &&
+        (active.shardIndex === undefined || shardIndexes.includes(active.shardIndex)) &&
+        this.#meets(active, operation),
+    )?.rule
   }
 
+  /** Each record meets the first partial failure for its shard; a request meets a rule or it does not, as a whole. */
   forRequest(operation: string, stream: string): RecordJudge | undefined {
     if (!this.isActive || operation !== 'PutRecords') return undefined
-    const rule = this.#meet(operation, { stream, shardIndexes: [] }, (action) => action === 'partial-failure')
-    if (rule === undefined) return undefined
-    const onlyShardIndex = shardIndexOf(rule)
-    const { share = defaults.share, recordsAre = defaults.recordsAre } = rule
+    const fitting = this.#fitting(operation, stream).filter(({ rule }) => rule.action === 'partial-failure')
+    if (fitting.length === 0) return undefined
+    const met = new Map<ActiveRule, boolean>()
+    const isMet = (active: ActiveRule) => {
+      const known = met.get(active) ?? this.#meets(active, operation)
+      met.set(active, known)
+      return known
+    }
     return (shardIndex) => {
-      if (onlyShardIndex !== undefined && onlyShardIndex !== shardIndex) return undefined
+      const active = fitting.find((one) => (one.shardIndex ?? shardIndex) === shardIndex && isMet(one))
+      if (active === undefined) return undefined
+      const { share = defaults.share, recordsAre = defaults.recordsAre } = active.rule
       return this.#random.next() < share ? recordsAre : undefined
     }
   }
 
-  #meet(operation: string, target: FaultTarget, isMeant: (action: FaultAction) => boolean): FaultRule | undefined {
+  #fitting(operation: string, stream: string | undefined): ActiveRule[] {
     const sinceMs = this.#clock.monotonic() - this.#setAtMs
-    for (const active of this.#rules) {
-      const { rule, shardIndex } = active
-      const { window, probability = defaults.probability } = rule
-      if (active.left <= 0 || !isMeant(rule.action)) continue
-      if (rule.operation !== undefined && rule.operation !== operation) continue
-      if (rule.stream !== undefined && rule.stream !== target.stream) continue
-      // A partial failure chooses among the records later, when they have their shards.
-      const isOfRequest = rule.action !== 'partial-failure'
-      if (isOfRequest && shardIndex !== undefined && !target.shardIndexes.includes(shardIndex)) continue
-      if (sinceMs < (window?.fromMs ?? 0) || sinceMs >= (window?.untilMs ?? Number.POSITIVE_INFINITY)) continue
-      if (probability < 1 && this.#random.next() >= probability) continue
-      active.left--
-      report({ type: 'engine-fault', operation, action: rule.action })
-      return rule
-    }
-    return undefined
+    return this.#rules.filter(
+      ({ rule, left }) =>
+        left > 0 &&
+        (rule.operation ?? operation) === operation &&
+        (rule.stream ?? stream) === stream &&
+        sinceMs >= (rule.window?.fromMs ?? 0) &&
+        sinceMs < (rule.window?.untilMs ?? Number.POSITIVE_INFINITY),
+    )
+  }
+
+  #meets(active: ActiveRule, operation: string): boolean {
+    const { action, probability = defaults.probability } = active.rule
+    if (probability < 1 && this.#random.next() >= probability) return false
+    active.left--
+    report({ type: 'engine-fault', operation, action })
+    return true
   }
 }
 
 export function delayMsOf(rule: FaultRule): number {
   return rule.delayMs ?? defaults.delayMs
-}
-
-function shardIndexOf(rule: FaultRule): number | undefined {
-  if (!faultActions.includes(rule.action))
-    throw new ConfigError(`a fault rule has the action '${rule.action}'. Known are ${faultActions.join(', ')}.`)
-  if (rule.shard === undefined) return undefined
-  const shardIndex = parseShardId(rule.shard)
-  if (shardIndex === undefined)
-    throw new ConfigError(
-      `a fault rule has the shard '${rule.shard}', which is no shard id such as shardId-000000000000.`,
-    )
-  return shardIndex
 }

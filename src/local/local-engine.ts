@@ -9,7 +9,8 @@ import { consoleAnswerer, isForConsole } from './console/answer-console.ts'
 import { EngineMetrics } from './console/engine-metrics.ts'
 import { TestControls } from './console/test-controls.ts'
 import type { EngineCore } from './engine-core.ts'
-import { type FaultRule, Faults } from './faults.ts'
+import type { FaultRule } from './fault-rule.ts'
+import { Faults } from './faults.ts'
 import { openJournalStreamLog } from './journal-stream-log.ts'
 import { createMemoryStreamLog } from './memory-stream-log.ts'
 import { MovableClock } from './movable-clock.ts'
@@ -203,7 +204,7 @@ function coreOf(
   closing: AbortSignal,
 ): EngineCore {
   const { clock } = settings
-  const faults = new Faults(clock)
+  const faults = new Faults(clock, new Set(operations.keys()))
   const limits = resolveRateLimits(settings.limits)
   const throttles = limits && new Throttles(limits, clock, settings.accountId)
   return {

@@ -10,7 +10,7 @@ import { type AwsKinesisOptions, createAwsKinesisApi } from '../../src/kinesis/a
 import { CborWriter } from '../../src/kinesis/cbor.ts'
 import type { KinesisApi } from '../../src/kinesis/kinesis-api.ts'
 import { KinesisCallError } from '../../src/kinesis/retry-class.ts'
-import type { FaultRule } from '../../src/local/faults.ts'
+import type { FaultRule } from '../../src/local/fault-rule.ts'
 import { startTestEngine } from '../support/engine.ts'
 
 const oneRecord = [{ data: Buffer.from('hi mom'), partitionKey: 'a' }]

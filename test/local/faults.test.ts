@@ -200,15 +200,51 @@ describe('a fault rule', () => {
     assert.equal((await putAll()).FailedRecordCount, 100)
   })
 
-  test('that means nothing is refused', async () => {
-    await using started = await startEngine()
+  test('of partial-failure is spent by the requests that have records for it, and leaves other shards to other rules', async () => {
+    await using started = await startEngine([
+      { action: 'partial-failure', share: 1, shard: '0', count: 1 },
+      { action: 'partial-failure', share: 1, shard: '1', recordsAre: 'internal-failure' },
+    ])
     const { engine } = started
-    const wrong = JSON.parse('[{"action":"explode"}]') as FaultRule[]
-    assert.throws(() => engine.setFaults(wrong), { code: 'TRITON_CONFIG', message: /'explode'/ })
-    assert.throws(() => engine.setFaults([{ action: 'throttle', shard: 'x' }]), {
-      code: 'TRITON_CONFIG',
-      message: /'x'/,
-    })
-    await assert.rejects(startTestEngine({ faults: wrong }), { code: 'TRITON_CONFIG' })
+    const putTo = async (...hashKeys: string[]) => {
+      const Records = hashKeys.map((ExplicitHashKey) => ({ PartitionKey: 'k', Data: '', ExplicitHashKey }))
+      const answer = await ask(engine.endpoint, 'PutRecords', { ...S, Records })
+      return answer.Records.map(({ ErrorCode }) => ErrorCode)
+    }
+    const [throttled, failed] = ['ProvisionedThroughputExceededException', 'InternalFailure']
+    assert.deepEqual(await putTo(top), [failed])
+    assert.deepEqual(await putTo('0', top, '0'), [throttled, failed, throttled])
+    assert.deepEqual(await putTo('0', top, '0'), [undefined, failed, undefined])
+  })
+
+  test('that means nothing is refused, and the rules before it stay', async () => {
+    const wrong: [rules: string, message: RegExp][] = [
+      ['{}', /^fault rules are a list of rules, not \{\}\.$/],
+      ['[1]', /^fault rule 1 is no object: 1\.$/],
+      ['[{}]', /^fault rule 1 has no action\. Known are throttle, /],
+      ['[{"action":"explode"}]', /^fault rule 1 has the action 'explode': known are throttle, internal-failure, /],
+      ['[{"action":"delay"},{"action":"delay","shard":"x"}]', /^fault rule 2 has the shard 'x': it must be a shard id/],
+      ['[{"action":"delay","operation":"PutRecordz"}]', /'PutRecordz': it must be an operation of Kinesis/],
+      ['[{"action":"delay","stream":1}]', /^fault rule 1 has the stream 1: it must be the name of a stream\.$/],
+      ['[{"action":"delay","probability":1.1}]', /it must be a number from 0 to 1\.$/],
+      ['[{"action":"delay","probability":"0.5"}]', /has the probability '0.5': it must be a number/],
+      ['[{"action":"delay","count":-1}]', /it must be a whole number, 0 or more\.$/],
+      ['[{"action":"delay","count":1.5}]', /it must be a whole number, 0 or more\.$/],
+      ['[{"action":"delay","window":5}]', /it must be an object of fromMs and untilMs\.$/],
+      ['[{"action":"delay","window":{"from":5}}]', /it knows fromMs and untilMs, not 'from'\.$/],
+      ['[{"action":"delay","window":{"untilMs":-5}}]', /its untilMs must be milliseconds, 0 or more\.$/],
+      ['[{"action":"delay","delayMs":-1}]', /it must be a number, 0 or more\.$/],
+      ['[{"action":"partial-failure","share":2}]', /it must be a number from 0 to 1\.$/],
+      ['[{"action":"partial-failure","recordsAre":"lost"}]', /it must be 'throttled' or 'internal-failure'\.$/],
+      ['[{"action":"partial-failure","operation":"PutRecord"}]', /only a PutRecords can fail in part\.$/],
+      ['[{"action":"delay","delay":1}]', /^fault rule 1 has a member 'delay'\. Known are action, operation, /],
+    ]
+    await using started = await startEngine([{ action: 'internal-failure' }])
+    const { engine, put } = started
+    for (const [rules, message] of wrong) {
+      assert.throws(() => engine.setFaults(JSON.parse(rules)), { code: 'TRITON_CONFIG', message }, rules)
+      await assert.rejects(startTestEngine({ faults: JSON.parse(rules) }), { code: 'TRITON_CONFIG', message })
+    }
+    assert.equal((await put('x')).status, 500)
   })
 })

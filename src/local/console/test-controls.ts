@@ -1,6 +1,6 @@
 import { ConfigError } from '../../errors.ts'
 import type { EngineCore } from '../engine-core.ts'
-import type { FaultRule } from '../faults.ts'
+import type { FaultRule } from '../fault-rule.ts'
 import type { MovableClock } from '../movable-clock.ts'
 import type { ApiAnswer, ApiRequest } from '../wire/answer-request.ts'
 import { checkIsLocal } from './check-caller.ts'

@@ -95,7 +95,7 @@ describe('an engine with test controls', () => {
       ['faults', { rules: 'none' }, /Say in `rules`/],
       ['faults', { rules: [], seeds: 1 }, /has a member 'seeds'. Known are rules and seed/],
       ['faults', { rules: [], seed: 'x' }, /`seed` must be a whole number/],
-      ['faults', { rules: [{ action: 'explode' }] }, /the action 'explode'. Known are throttle/],
+      ['faults', { rules: [{ action: 'explode' }] }, /the action 'explode': known are throttle/],
       ['clock', {}, /Say in `advanceMs`/],
       ['clock', { advanceMs: -1 }, /Say in `advanceMs`/],
       ['clock', { advanceMs: '1' }, /Say in `advanceMs`/],
