@@ -229,6 +229,15 @@ export type Diagnostic =
       to: string
     }
   | {
+      /** A shard stands although there is something to do. */ type: 'shard-stuck'
+      client: string
+      stream: string
+      shardId: string
+      reason: string
+      /** Reading began anew, for that can help. */
+      isRestarted: boolean
+    }
+  | {
       /** Reading a shard failed for good; tried anew after `delayMs`. */ type: 'shard-read-failed'
       client: string
       stream: string

@@ -54,6 +54,8 @@ export {
   TritonError,
   UnavailableError,
 } from './errors.ts'
+export { DeadLetterStore } from './group/dead-letter-store.ts'
+export { deadLettersTo } from './group/dead-letters-to-stream.ts'
 export type { DeadLetter, DeadLetterPlace, FailurePolicy } from './group/failure-policy.ts'
 export type { HandlerContext } from './group/handler-context.ts'
 export type { Worker } from './group/worker.ts'

@@ -159,6 +159,8 @@ export function describeDiagnostic(news: Diagnostic): [level: Level, message: st
         'error',
         `${news.stream} ${news.shardId} ${news.sequenceNumber} went to ${news.to} instead of the handler: ${news.reason}`,
       ]
+    case 'shard-stuck':
+      return ['warn', `${news.stream} ${news.shardId} stands: ${news.reason}${news.isRestarted ? '; read anew' : ''}`]
     case 'shard-read-failed':
       return [
         'error',

@@ -41,6 +41,35 @@ const commands: CommandEntry[] = [
       { name: 'resize', summary: 'change the number of shards', load: () => import('./commands/stream/resize.ts') },
     ],
   },
+  { name: 'worker', summary: 'have a program handle the records', load: () => import('./commands/worker.ts') },
+  {
+    name: 'workers',
+    summary: 'look after a group of workers',
+    example: 'triton workers status -s orders --client-name billing',
+    subcommands: [
+      { name: 'status', summary: 'print who reads what', load: () => import('./commands/workers/status.ts') },
+      { name: 'release', summary: 'take a shard from its worker', load: () => import('./commands/workers/release.ts') },
+      { name: 'reset', summary: 'have a shard read anew', load: () => import('./commands/workers/reset.ts') },
+    ],
+  },
+  {
+    name: 'dead-letter',
+    summary: 'look after records that could not be handled',
+    example: 'triton dead-letter list --store file:///var/dead',
+    subcommands: [
+      { name: 'list', summary: "print the letters' names", load: () => import('./commands/dead-letter/list.ts') },
+      {
+        name: 'show',
+        summary: 'print letters with their reasons',
+        load: () => import('./commands/dead-letter/show.ts'),
+      },
+      {
+        name: 'resend',
+        summary: 'put them into a stream again',
+        load: () => import('./commands/dead-letter/resend.ts'),
+      },
+    ],
+  },
   {
     name: 'spool',
     summary: 'look after what Kinesis refused of tritond',

@@ -69,6 +69,7 @@ export class ShardReader {
   #isUnproven = false
   #isEnded = false
   #failedCount = 0
+  #failure = ''
   #notBeforeMs = 0
   /** Size of the last page: what the next one is expected to have. */
   #expectedBytes = firstPageBytes
@@ -80,6 +81,11 @@ export class ShardReader {
     this.#limit = options.limit ?? firstPageRecords
     this.#pacer = new CallPacer(options.callsPerSecond ?? getRecordsPerSecond)
     this.#position = options.position
+  }
+
+  /** What the last calls failed with, one after the other; empty when the last one did not. */
+  get trouble(): string {
+    return this.#failedCount === 0 ? '' : this.#failure
   }
 
   /** Where reading stands. */
@@ -231,6 +237,7 @@ export class ShardReader {
     }
     if (!isWorthRetrying(error)) throw toReadError(error, { stream, shardId: this.shardId })
     this.#failedCount += 1
+    this.#failure = error.errorCode
     const delayMs = backoffMs(this.#failedCount, random ?? systemRandom)
     this.#notBeforeMs = this.#clock.monotonic() + delayMs
     report({

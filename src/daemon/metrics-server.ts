@@ -1,8 +1,14 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { StorageError } from '../errors.ts'
-import type { DaemonMetrics } from './daemon-metrics.ts'
 import { describeBindFailure } from './message-socket.ts'
+
+/** What is served: numbers, and whether all is well. */
+export interface ServedMetrics {
+  text(): Promise<string>
+  readonly contentType: string
+  readiness(): { isReady: boolean; lines: string[] }
+}
 
 /**
  * What operators and their machines ask a daemon by HTTP:
@@ -22,7 +28,7 @@ export class MetricsServer {
   }
 
   /** Listens, or rejects with a StorageError that says why it can't. Port 0 takes a free one. */
-  static async open(host: string, port: number, metrics: DaemonMetrics): Promise<MetricsServer> {
+  static async open(host: string, port: number, metrics: ServedMetrics): Promise<MetricsServer> {
     const server = createServer({ requestTimeout: patienceMs, headersTimeout: patienceMs }, (request, response) => {
       // An answer that fails on its way is its asker's loss.
       answer(request, response, metrics).catch(() => response.destroy())
@@ -45,7 +51,7 @@ export class MetricsServer {
   }
 }
 
-async function answer(request: IncomingMessage, response: ServerResponse, metrics: DaemonMetrics): Promise<void> {
+async function answer(request: IncomingMessage, response: ServerResponse, metrics: ServedMetrics): Promise<void> {
   const { status, type = 'text/plain; charset=utf-8', text } = await answerTo(request, metrics)
   response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(text) })
   response.end(request.method === 'HEAD' ? undefined : text)
@@ -57,7 +63,7 @@ interface Answer {
   text: string
 }
 
-async function answerTo({ method, url }: IncomingMessage, metrics: DaemonMetrics): Promise<Answer> {
+async function answerTo({ method, url }: IncomingMessage, metrics: ServedMetrics): Promise<Answer> {
   if (method !== 'GET' && method !== 'HEAD') return { status: 405, text: 'only GET and HEAD\n' }
   switch (url?.split('?')[0]) {
     case '/metrics':

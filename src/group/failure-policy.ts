@@ -27,6 +27,8 @@ export interface DeadLetter {
   arrivedAt: Date
   /** As they lay in the stream. */
   bytes: Uint8Array
+  /** They are not what the stream's format says. */
+  isUndecodable?: boolean
   /** What the handler said last. */
   reason: string
   /** How often it was tried. */
@@ -43,5 +45,6 @@ export function deadLetterOf(
     ...about,
     ...{ shardId, sequenceNumber, partitionKey, arrivedAt, bytes },
     ...(subSequenceNumber === undefined ? {} : { subSequenceNumber }),
+    ...(record.error === undefined ? {} : { isUndecodable: true }),
   }
 }

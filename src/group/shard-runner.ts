@@ -55,6 +55,7 @@ export class ShardRunner<T> {
   /** Last record that a handler was given. */
   #lastGiven: string | undefined
   #onKept: (() => void) | undefined
+  #reader: ShardReader | undefined
   /** End the waiting for handlers that run. */
   readonly #cutOffs = new Set<() => void>()
 
@@ -66,7 +67,11 @@ export class ShardRunner<T> {
     this.#options = options
     this.#lease = options.lease
     this.#lastGiven = 'sequenceNumber' in options.position ? options.position.sequenceNumber : undefined
+    const readTrouble = () => this.#reader?.trouble ?? ''
     this.state = {
+      get readTrouble() {
+        return readTrouble()
+      },
       position: describePosition(options.position),
       sequenceNumber: 'sequenceNumber' in options.position ? options.position.sequenceNumber : undefined,
       movedAtMs: options.settings.clock.monotonic(),
@@ -117,6 +122,7 @@ export class ShardRunner<T> {
       ...{ api, stream, shardId: this.shardId, position, pageBytes, idlePollMs, callsPerSecond, budget, clock, random },
       signal: this.#stopping.signal,
     })
+    this.#reader = reader
     let coming = this.#next(reader)
     for (;;) {
       const page = await coming
@@ -257,6 +263,8 @@ export interface RunnerState {
   behindMs: number
   /** Since when a handler has been running; undefined while none is. */
   handlerSinceMs: number | undefined
+  /** What reading fails with; empty when it does not. */
+  readonly readTrouble: string
   /** Why the shard halts; empty when it does not. */
   halted: string
   handledCount: number

@@ -8,6 +8,7 @@ import { ClosedError } from '../errors.ts'
 import type { ChildShard } from '../kinesis/kinesis-api.ts'
 import type { Gate } from './gate.ts'
 import { reasonOf } from './handle-batch.ts'
+import { judgeStuck, type Stuck } from './judge-stuck.ts'
 import type { ShardRegister } from './shard-register.ts'
 import { type RunnerState, ShardRunner } from './shard-runner.ts'
 import type { WorkerSettings } from './worker-options.ts'
@@ -49,6 +50,17 @@ export class ShardSeat<T> {
     return this.#runner?.state
   }
 
+  /** Reads anew from the last checkpoint, the lease being kept. */
+  async restart(): Promise<void> {
+    await this.#runner?.stop(0)
+  }
+
+  /** Why it stands, if it does, for longer than it may. */
+  judge(nowMs: number): Stuck | undefined {
+    const { state } = this
+    return state && judgeStuck(state, nowMs, this.#options.settings.stuckMs)
+  }
+
   /** Lets the batch in hand end and gives the shard to `to`, or back, with its last checkpoint. May be called twice. */
   handOver(reason: 'asked' | 'stopped', to = ''): Promise<void> {
     this.#release ??= { reason, to }
@@ -64,7 +76,7 @@ export class ShardSeat<T> {
     const nowMs = settings.clock.monotonic()
     const before = this.#measured ?? { atMs: nowMs, bytes: state.handledBytes }
     this.#measured ??= before
-    lease.facts = { ...lease.facts, behindMs: state.behindMs, trouble: state.halted }
+    lease.facts = { ...lease.facts, behindMs: state.behindMs, trouble: this.judge(nowMs)?.reason ?? state.halted }
     if (nowMs - before.atMs < measuringMs) return
     const bytesPerSecond = Math.round(((state.handledBytes - before.bytes) * 1000) / (nowMs - before.atMs))
     lease.facts = { ...lease.facts, bytesPerSecond }

@@ -8,6 +8,7 @@ import { report } from '../diagnostics.ts'
 import { shardIndexOf } from '../kinesis/shard.ts'
 import { Gate } from './gate.ts'
 import { reasonOf } from './handle-batch.ts'
+import { judgeWaiting } from './judge-stuck.ts'
 import { isMemberLease, memberLeaseName } from './member-lease.ts'
 import { planLeases } from './plan-leases.ts'
 import { ShardRegister } from './shard-register.ts'
@@ -37,6 +38,9 @@ export class Worker<T> implements AsyncDisposable {
   readonly #working: Promise<unknown>
   readonly #signal: AbortSignal | undefined
   #leases: readonly ObservedLease[] = []
+  /** When it was last told that a shard stands, and since when those of nobody do. */
+  readonly #toldStuckMs = new Map<string, number>()
+  readonly #waitingSinceMs = new Map<string, number>()
   #wake: (() => void) | undefined
   #isWoken = false
   #closed: Promise<void> | undefined
@@ -224,12 +228,39 @@ export class Worker<T> implements AsyncDisposable {
     })
   }
 
+  /** Tells which shards stand for longer than they may and why, and restarts those that may then move. */
+  #watch(): void {
+    const { client, stream, clock, stuckMs } = this.#settings
+    const nowMs = clock.monotonic()
+    const tell = (shardId: string, reason: string, isRestarted: boolean) => {
+      if (nowMs - (this.#toldStuckMs.get(shardId) ?? Number.NEGATIVE_INFINITY) < stuckMs) return false
+      this.#toldStuckMs.set(shardId, nowMs)
+      report({ type: 'shard-stuck', client, stream, shardId, reason, isRestarted })
+      return true
+    }
+    for (const [shardId, seat] of this.#seats) {
+      const stuck = seat.judge(nowMs)
+      if (stuck === undefined) this.#toldStuckMs.delete(shardId)
+      else if (tell(shardId, stuck.reason, stuck.canRestart) && stuck.canRestart) void seat.restart()
+    }
+    const byName = new Map(this.#leases.map((lease) => [lease.name, lease]))
+    for (const lease of this.#leases) {
+      if (!isShard(lease) || this.#seats.has(lease.name) || nowMs - lease.firstSeenMs < stuckMs) continue
+      const reason = judgeWaiting(lease, byName)
+      const sinceMs = this.#waitingSinceMs.get(lease.name) ?? nowMs
+      if (reason === undefined) this.#waitingSinceMs.delete(lease.name)
+      else if (nowMs - sinceMs >= stuckMs) tell(lease.name, reason, false)
+      else this.#waitingSinceMs.set(lease.name, sinceMs)
+    }
+  }
+
   /** Renewals take checkpoints along anyway; this is for those who want them sooner. */
   async #keepCheckpoints(): Promise<void> {
     const { clock, checkpointMs } = this.#settings
     while (!this.#closing.signal.aborted) {
       await sleep(clock, checkpointMs, this.#closing.signal)
       for (const seat of this.#seats.values()) seat.measure()
+      this.#watch()
       for (const lease of this.#keeper.held.values()) {
         if (lease.noted !== undefined) lease.write().catch(() => {}) // the keeper tells of it and tries again
       }

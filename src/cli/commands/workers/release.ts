@@ -1,0 +1,28 @@
+import type { Command } from 'commander'
+import { seizeShard } from '../../../group/group-status.ts'
+import { systemRandom } from '../../../random.ts'
+import { withLeases } from '../../checkpoints.ts'
+import { confirm } from '../../confirm.ts'
+import { UsageError } from '../../exit-code.ts'
+import { addCheckpointFlags, addPlaceFlags, streamHelp } from '../../flags.ts'
+import { type GroupFlags, groupFrom, shardArgument } from '../../group-flags.ts'
+import { tell } from '../../tell.ts'
+
+export function define(command: Command): void {
+  addPlaceFlags(addCheckpointFlags(command))
+    .description('Take a shard from the worker that reads it; another one goes on from its last checkpoint.')
+    .argument('<shard>', "the shard's id, or the number that it ends in", shardArgument)
+    .requiredOption('-s, --stream <name>', streamHelp)
+    .option('-y, --yes', "don't ask")
+    .addHelpText('after', '\nExample:\n  $ triton workers release 3 -s orders --client-name billing --yes\n')
+    .action((shardId: string, flags: GroupFlags & { yes?: boolean }) =>
+      withLeases(flags, async (store) => {
+        const { client, stream } = groupFrom(flags)
+        await confirm(`Take ${shardId} of ${stream} from its worker?`, flags)
+        const by = `operator/${Math.floor(systemRandom.next() * 0x1_0000_0000).toString(16)}`
+        const owner = await seizeShard(store, client, stream, shardId, { by, isReset: false })
+        if (owner === undefined) throw new UsageError(`${client} has no lease of ${shardId} on ${stream}`)
+        tell(`${shardId} of ${stream} taken from ${owner || 'nobody'}`)
+      }),
+    )
+}

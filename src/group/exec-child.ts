@@ -1,0 +1,127 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { type Clock, sleep } from '../clock.ts'
+
+/**
+ * A program of the user's, in a process group of its own: batches go to its stdin one at a time, and each line that it
+ * prints answers the one under way. What it writes to stderr goes to ours; the last of it stands in messages.
+ */
+export class ExecChild {
+  readonly #child: ChildProcess
+  readonly #ended: Promise<void>
+  #answer: { resolve: () => void; reject: (error: Error) => void } | undefined
+  #rest = ''
+  #lastWords = ''
+  #failure: Error | undefined
+  /** A batch failed of it. */
+  #isTold = false
+
+  /** `command` is given to a shell. */
+  constructor(command: string, environment: NodeJS.ProcessEnv) {
+    this.#child = spawn('/bin/sh', ['-c', command], { env: environment, stdio: 'pipe', detached: true })
+    this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => this.#hear(text))
+    this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      process.stderr.write(text)
+      this.#lastWords = (this.#lastWords + text).slice(-lastWordsLength)
+    })
+    this.#child.stdin?.on('error', () => {}) // the end of the process tells it, with a reason
+    this.#child.on('error', (error) => this.#fail(`it can't be started: ${error.message}`))
+    this.#ended = once(this.#child, 'close').then(
+      ([code, signal]) => this.#fail(signal ? `it was ended by ${signal}` : `it ended with exit code ${code}`),
+      () => {},
+    )
+  }
+
+  /** How it ended between two batches, where nobody heard of it yet. */
+  takeUntold(): Error | undefined {
+    const untold = this.#isTold ? undefined : this.#failure
+    this.#isTold = true
+    return untold
+  }
+
+  get isAlive(): boolean {
+    return this.#failure === undefined
+  }
+
+  /**
+   * Hands over one batch and waits for the line that answers it. Rejects with what the program said is wrong
+   * (`{"error":"..."}`), or with how it ended.
+   */
+  async handle(pieces: Iterable<string | Uint8Array>): Promise<void> {
+    const answered = new Promise<void>((resolve, reject) => {
+      this.#answer = { resolve, reject }
+    })
+    answered.catch(() => {}) // waited for below, when all is written
+    for (const piece of pieces) {
+      if (this.#child.stdin?.write(piece) === false) {
+        await Promise.race([once(this.#child.stdin, 'drain').catch(() => {}), this.#ended, answered.catch(() => {})])
+      }
+      if (this.#failure !== undefined) break
+    }
+    await answered
+  }
+
+  /** Closes its stdin, gives it so long to end by itself, and then ends it with all its children. */
+  async close(patienceMs: number, clock: Clock): Promise<void> {
+    this.#child.stdin?.end()
+    if (this.isAlive) {
+      const enough = new AbortController()
+      await Promise.race([this.#ended.then(() => enough.abort()), sleep(clock, patienceMs, enough.signal)])
+    }
+    this.#kill()
+    await this.#ended
+  }
+
+  #kill(): void {
+    const { pid } = this.#child
+    if (pid === undefined || !this.isAlive) return
+    try {
+      process.kill(-pid, 'SIGKILL')
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+
+  #hear(text: string): void {
+    const lines = (this.#rest + text).split('\n')
+    this.#rest = lines.pop() ?? ''
+    for (const line of lines) {
+      const answer = this.#answer
+      this.#answer = undefined
+      const reason = errorIn(line)
+      if (answer === undefined)
+        this.#fail(`it printed ${JSON.stringify(line.slice(0, 200))} without having been given a batch`)
+      else if (reason === undefined) answer.resolve()
+      else answer.reject(new ExecError(reason))
+    }
+  }
+
+  #fail(what: string): void {
+    if (this.#failure === undefined) {
+      const words = this.#lastWords.trim()
+      this.#failure = new ExecError(words === '' ? what : `${what}; its last words: ${words}`)
+      this.#child.stdin?.destroy()
+    }
+    if (this.#answer !== undefined) this.#isTold = true
+    this.#answer?.reject(this.#failure)
+    this.#answer = undefined
+  }
+}
+
+/** The program did not handle a batch. */
+class ExecError extends Error {
+  override readonly name = 'ExecError'
+}
+
+/** A line that is a JSON object with `error` says that the batch failed; any other that it is done. */
+function errorIn(line: string): string | undefined {
+  if (!line.startsWith('{')) return undefined
+  try {
+    const { error } = JSON.parse(line) as { error?: unknown }
+    return error === undefined ? undefined : String(error)
+  } catch {
+    return undefined
+  }
+}
+
+const lastWordsLength = 1_000

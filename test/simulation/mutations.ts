@@ -1,0 +1,78 @@
+import { execFileSync } from 'node:child_process'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+
+/**
+ * `node --import tsx test/simulation/mutations.ts [SEEDS] [WHICH]`: breaks one rule at a time, in a copy of the sources, and sees
+ * the simulation notice it. Ends with exit code 1 when it does not, within so many seeds.
+ */
+interface Mutation {
+  rule: string
+  file: string
+  from: string
+  to: string
+}
+
+const mutations: Mutation[] = [
+  {
+    rule: 'a write of the owner is accepted from anybody',
+    file: 'src/checkpoint/lease-rules.ts',
+    from: 'const isHeld = lease.owner === change.by && lease.counter >= change.counter && lease.counter <= change.next',
+    to: 'const isHeld = true',
+  },
+  {
+    rule: 'a take does not look at the counter',
+    file: 'src/checkpoint/lease-rules.ts',
+    from: 'const isAsObserved = lease.owner === change.owner && lease.counter === change.counter',
+    to: 'const isAsObserved = true',
+  },
+  {
+    rule: 'an owner does not stop at its deadline',
+    file: 'src/checkpoint/lease-keeper.ts',
+    from: 'if (this.#clock.monotonic() < lease.deadlineMs) return true',
+    to: 'if (lease.deadlineMs > 0) return true',
+  },
+  {
+    rule: 'the checkpoint goes ahead of the handler',
+    file: 'src/group/handle-batch.ts',
+    from: 'await place.attempt(left, attempt)',
+    to: 'place.done(left)\n      await place.attempt(left, attempt)',
+  },
+  {
+    rule: 'children do not wait for their parents',
+    file: 'src/group/plan-leases.ts',
+    from: '!lease.parentIds.some((parentId) => unfinished.has(parentId))',
+    to: '(lease.parentIds.length > 0 || !unfinished.has(""))',
+  },
+]
+
+const root = resolve(import.meta.dirname, '../..')
+const [seeds = '1000', which] = process.argv.slice(2)
+for (const mutation of which === undefined ? mutations : mutations.slice(Number(which)).slice(0, 1)) {
+  const found = tryOut(mutation)
+  console.log(`${mutation.rule}: ${found ?? `not noticed within ${seeds} seeds`}`)
+  if (found === undefined) process.exitCode = 1
+}
+
+/** The first seed that goes wrong, and how; undefined when none does. */
+function tryOut({ file, from, to }: Mutation): string | undefined {
+  mkdirSync(join(root, '.cache'), { recursive: true })
+  const copy = mkdtempSync(join(root, '.cache/mutation-'))
+  try {
+    for (const part of ['src', 'test/simulation', 'test/support', 'package.json']) {
+      cpSync(join(root, part), join(copy, part), { recursive: true })
+    }
+    const text = readFileSync(join(copy, file), 'utf8')
+    if (!text.includes(from)) throw new Error(`${file} no longer has: ${from}`)
+    writeFileSync(join(copy, file), text.replace(from, to))
+    const simulate = ['--import', 'tsx', join(copy, 'test/simulation/simulate.ts'), seeds]
+    execFileSync(process.execPath, simulate, { cwd: copy, encoding: 'utf8', stdio: 'pipe' })
+    return undefined
+  } catch (error) {
+    const { stdout } = error as { stdout?: string }
+    if (stdout === undefined) throw error
+    return stdout.split('\n').slice(0, 2).join(' ')
+  } finally {
+    rmSync(copy, { recursive: true, force: true })
+  }
+}
