@@ -31,7 +31,7 @@ test: $(BUILD) ## All tests; random suites run a seeded share (about 1 %)
 	$(RUN_TESTS) --test-concurrency=2 $(TESTS)
 
 test-clients: $(BUILD) ## The AWS SDKs, the CLI, the KCL and the KPL against the local engine, where the machine has Python and Java
-	node --import tsx --test --test-concurrency=1 --test-timeout=480000 --test-reporter=spec $(CLIENT_TESTS)
+	node --import tsx --test --test-concurrency=2 --test-timeout=480000 --test-reporter=spec $(CLIENT_TESTS)
 
 soak: $(BUILD) ## The random suites at full length; the result is kept in bench/results/
 	node --import tsx bench/soak.ts

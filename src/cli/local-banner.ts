@@ -29,7 +29,10 @@ export function localBanner(engine: LocalEngine, { region, data, streams }: Bann
       ? ['KPL speaks TLS only: start with --tls.']
       : [
           'KPL:',
-          `  new KinesisProducerConfiguration().setKinesisEndpoint("${hostname}").setKinesisPort(${port}).setVerifyCertificate(false)`,
+          `  new KinesisProducerConfiguration().setKinesisEndpoint("${hostname}").setKinesisPort(${port})`,
+          certificate.file === undefined
+            ? '      .setVerifyCertificate(false)'
+            : `      .setCaCertFile("${certificate.file}")`,
         ]),
     'Terraform:',
     `  provider "aws" {`,

@@ -53,7 +53,8 @@ describe('triton local', () => {
       'export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local',
       `export AWS_CA_BUNDLE=${file} NODE_EXTRA_CA_CERTS=${file}`,
       `endpointOverride(URI.create("${endpoint}"))`,
-      `setKinesisEndpoint("127.0.0.1").setKinesisPort(${port}).setVerifyCertificate(false)`,
+      `setKinesisEndpoint("127.0.0.1").setKinesisPort(${port})`,
+      `.setCaCertFile("${file}")`,
       `endpoints { kinesis = "${endpoint}" }`,
     ])
       assert.ok(engine.stderr.includes(line), `${line}\nis not in\n${engine.stderr}`)

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { before, describe, type TestContext, test } from 'node:test'
@@ -63,11 +65,14 @@ describe('in Java', { concurrency: true }, () => {
       assert.equal(await workers.stop(), 0)
     })
 
-  test('the KPL writes 100,000 aggregated records over TLS', async (t) => {
+  test('the KPL writes 100,000 aggregated records over TLS, trusting the certificate that the engine made', async (t) => {
     if (isMissing(t, missing)) return
     const count = 100_000
-    await using engine = await startTestEngine({ tls: true, streams: [{ name: 'kpl', shardCount: 4 }] })
-    const args = ['-cp', classPath, quietLog, 'Produce', String(engine.port), 'kpl', String(count)]
+    const dataDir = mkdtempSync(join(tmpdir(), 'triton-kpl-'))
+    t.after(() => rmSync(dataDir, { recursive: true }))
+    await using engine = await startTestEngine({ tls: true, dataDir, streams: [{ name: 'kpl', shardCount: 4 }] })
+    const certificate = engine.certificate?.file ?? ''
+    const args = ['-cp', classPath, quietLog, 'Produce', String(engine.port), 'kpl', String(count), certificate]
     const { stdout } = await run('java', args, { timeout: storyWithinMs, maxBuffer: 64 * 1024 * 1024 })
     assert.match(stdout, new RegExp(`^stored ${count} failed 0$`, 'm'))
 

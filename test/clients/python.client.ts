@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { existsSync, mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { before, describe, type TestContext, test } from 'node:test'
 import { promisify } from 'node:util'
@@ -18,13 +19,22 @@ describe('in Python', () => {
     missing = await install()
   })
 
-  test('boto3 plays its story, and all but the newest operations are in it', async (t) => {
+  test('boto3 plays its story, plain and over TLS, and all but the newest operations are in it', async (t) => {
     if (isMissing(t, missing)) return
     await using engine = await startTestEngine()
     const script = join(import.meta.dirname, 'python/story.py')
-    const { stdout } = await run(join(place, 'bin/python'), [script, engine.endpoint, storyFile], { timeout: 120_000 })
+    const play = (endpoint: string, env = {}) =>
+      run(join(place, 'bin/python'), [script, endpoint, storyFile], {
+        timeout: 120_000,
+        env: { ...process.env, ...env },
+      })
+    const { stdout } = await play(engine.endpoint)
     const { called, known } = JSON.parse(stdout) as { called: string[]; known: string[] }
     // Queues came with botocore 1.44, after the model that the engine follows.
+    const dataDir = mkdtempSync(join(tmpdir(), 'triton-boto3-'))
+    t.after(() => rmSync(dataDir, { recursive: true }))
+    await using secure = await startTestEngine({ tls: true, dataDir })
+    await play(secure.endpoint, { AWS_CA_BUNDLE: secure.certificate?.file })
     assert.deepEqual(
       called,
       known.filter((operation) => !operation.includes('Queue')),

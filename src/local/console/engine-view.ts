@@ -43,6 +43,7 @@ export interface StreamView {
   retentionHours: number
   createdMs: number
   shardCount: number
+  openShardCount: number
   /** Open ones, and closed ones whose records may still be read. */
   shards: ShardView[]
   consumers: ConsumerView[]
@@ -111,6 +112,7 @@ async function viewStream(core: EngineCore, stream: LiveStream, shardIndex: numb
     retentionHours: state.retentionHours,
     createdMs: state.createdSeconds * 1000,
     shardCount: shards.length,
+    openShardCount: openShards(state).length,
     shards: shown.map((shard) => viewShard(stream, shard)),
     consumers: consumersAt(state, nowMs).map((consumer) => viewConsumer(core, stream, consumer)),
     records: await latestRecords(core, stream, shardIndex),

@@ -79,4 +79,12 @@ describe('the view of an engine', () => {
       Array.from({ length: 25 }, (_, at) => `later ${39 - at}`),
     )
   })
+
+  test('of many shards tells how many there are, and shows as many as one can look at', async () => {
+    const streams = [{ name: 'many', shardCount: 3_000 }]
+    await using engine = await startTestEngine({ shardLimit: 10_000, streams })
+    const { body } = await send(engine.endpoint, { method: 'GET', path: '/_triton/view?stream=many' })
+    const { stream } = body as unknown as EngineView
+    assert.deepEqual([stream?.shardCount, stream?.openShardCount, stream?.shards.length], [3_000, 3_000, 1_000])
+  })
 })

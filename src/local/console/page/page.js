@@ -168,7 +168,7 @@ function drawChart(chart, values) {
  */
 function showShards(stream, view) {
   const box = element('shards')
-  const open = stream.shards.filter(({ isOpen }) => isOpen).length
+  const open = stream.openShardCount
   const closed = stream.shardCount - open
   const hidden = stream.shardCount - stream.shards.length
   write('shard-count', `${open} open${closed ? `, ${closed} closed` : ''}${hidden ? ` (${hidden} not shown)` : ''}`)

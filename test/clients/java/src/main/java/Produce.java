@@ -13,7 +13,7 @@ import software.amazon.kinesis.producer.KinesisProducerConfiguration;
 import software.amazon.kinesis.producer.UserRecordResult;
 
 /**
- * The KPL, aggregating, over TLS: {@code Produce PORT STREAM COUNT}. Puts the numbers from 0 to COUNT - 1 as text; says at its end
+ * The KPL, aggregating, over TLS: {@code Produce PORT STREAM COUNT CERTIFICATE}. Puts the numbers from 0 to COUNT - 1 as text; says at its end
  * how many were stored: {@code stored N failed N}.
  */
 public class Produce {
@@ -22,9 +22,8 @@ public class Produce {
     String stream = args[1];
     int count = Integer.parseInt(args[2]);
 
-    // Its certificate is our own, as everywhere where the KPL meets no AWS.
     KinesisProducerConfiguration config = new KinesisProducerConfiguration()
-        .setKinesisEndpoint("127.0.0.1").setKinesisPort(port).setVerifyCertificate(false)
+        .setKinesisEndpoint("127.0.0.1").setKinesisPort(port).setCaCertFile(args[3])
         .setStsEndpoint("127.0.0.1").setStsPort(port)
         .setRegion("us-east-1").setMetricsLevel("none").setAggregationEnabled(true).setRecordTtl(120_000)
         .setRequestTimeout(30_000)
