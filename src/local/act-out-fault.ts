@@ -10,7 +10,7 @@ import { rateExceeded } from './operations/rate-exceeded.ts'
 import type { ApiAnswer } from './wire/answer-request.ts'
 
 /** Operations that are throttled by shard; the others are by stream. */
-const shardOperations = new Set(['PutRecord', 'PutRecords', 'GetRecords', 'GetShardIterator', 'SubscribeToShard'])
+const shardOperations = new Set(['PutRecord', 'PutRecords', 'GetRecords', 'GetShardIterator'])
 
 /** What a fault does before the operation is carried out; throws when it is not to be. */
 export async function misbehaveBefore(

@@ -76,7 +76,10 @@ function openHttp2(endpoint: string, headers: Record<string, string>, body: Buff
     session.on('error', reject)
     const source = session.request({ ':method': 'POST', ':path': '/', ...headers }, { endStream: false })
     source.on('error', reject)
-    source.on('close', () => session.close())
+    source.on('close', () => {
+      session.close()
+      reject(new Error('the connection ended without an answer'))
+    })
     source.on('response', (headers) => {
       resolve({ status: headers[':status'] ?? 0, headers, source, vanish: () => session.destroy() })
     })

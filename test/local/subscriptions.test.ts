@@ -40,7 +40,7 @@ async function startEngine(options: LocalEngineOptions = {}, wire: Wire = jsonWi
     refusalOf(endpoint, inputOf(position, other), wire)
   const close = () => engine.close()
   const calls = { register, put, open, refusal, inputOf }
-  return { clock, endpoint, ConsumerARN, ...calls, close, [Symbol.asyncDispose]: close }
+  return { clock, engine, endpoint, ConsumerARN, ...calls, close, [Symbol.asyncDispose]: close }
 }
 
 const textsOf = ({ Records }: AnswerBody) => Records.map(({ Data }) => dataIn(Data).toString()).join(' ')
@@ -343,6 +343,28 @@ describe('11 SubscribeToShard with limits', () => {
     const tookMs = clock.now() - startedMs
     assert.ok(tookMs >= 3_500, `12 MB in ${tookMs} ms`)
   })
+})
+
+describe('10 SubscribeToShard meets faults', () => {
+  for (const wire of [jsonWire, cborWire, http2Wire])
+    test(`before it streams and while it does, over ${wire.name}`, async () => {
+      await using started = await startEngine({ resubscribeAfterMs: 0 }, wire)
+      const { endpoint, engine, inputOf, put, refusal, open } = started
+      await put('a')
+      const operation = 'SubscribeToShard'
+      engine.setFaults([{ action: 'throttle', operation }])
+      const limited = 'Rate exceeded for stream s under account 000000000000.'
+      assert.deepEqual(await refusal(), [400, 'LimitExceededException', limited])
+      engine.setFaults([{ action: 'internal-failure', operation, shard: shard0 }])
+      assert.deepEqual((await refusal()).slice(0, 2), [500, 'InternalFailure'])
+      engine.setFaults([{ action: 'cut-before', operation, stream: 's' }])
+      await assert.rejects(subscribe(endpoint, inputOf(horizon), wire))
+      engine.setFaults([{ action: 'half-body', operation }])
+      const half = await open()
+      await assert.rejects(restOf(half), 'it breaks off in the middle of its first event')
+      engine.setFaults([])
+      assert.equal(textsOf(await (await open()).event()), 'a')
+    })
 })
 
 describe('10 SubscribeToShard refuses', () => {
