@@ -1,17 +1,18 @@
 import { createReadStream } from 'node:fs'
-import type { ArchiveKey } from '../archive/archive-key.ts'
-import { bytesOfRawRecord } from '../archive/raw-record.ts'
-import { findArchives, readArchives, readReported } from '../archive/read-archives.ts'
-import { FormatError, StorageError } from '../errors.ts'
-import { losslessJsonOf } from '../record/lossless-json.ts'
-import { plainJsonOf } from '../record/plain-json.ts'
-import { type RecordFormat, recordCodec } from '../record/record-codec.ts'
+import type { ArchiveStore } from '../archive/archive-store.ts'
+import { readFooter } from '../archive/object-footer.ts'
+import { type ChosenArchive, findArchives, readArchives, readReported } from '../archive/read-archives.ts'
+import { chooseRecords, type RecordCut } from '../archive/record-cut.ts'
+import { archiveDecode } from '../archive/stream-from-store.ts'
+import { StorageError } from '../errors.ts'
+import type { RecordFormat } from '../record/record-codec.ts'
 import type { RecordBlock } from '../record/tri-records.ts'
 import type { CatFlags } from './commands/cat.ts'
 import { FailedError, UsageError } from './exit-code.ts'
 import { placeOf } from './flags.ts'
 import { logDiagnostics } from './log-diagnostics.ts'
-import { type Output, standardOutput } from './output.ts'
+import { standardOutput } from './output.ts'
+import { lineOf, linesOf } from './print-block.ts'
 import { Progress } from './progress.ts'
 import { preferSmallHeap } from './small-heap.ts'
 import { requiredStoreFrom } from './store-place.ts'
@@ -26,10 +27,19 @@ export async function catArchives(files: readonly string[], flags: CatFlags): Pr
   const output = standardOutput()
   // On one terminal the two would write over one another.
   const progress = process.stdout.isTTY ? undefined : new Progress('printed')
+  const cut = cutFrom(flags)
   let damageCount = 0
   const blocks = flags.stream === undefined ? blocksOfFiles() : blocksOfStore(flags.stream)
   try {
-    for await (const { block, file, toLine } of blocks) await printBlock(output, block, file, toLine, progress)
+    for await (const { block, file, format } of blocks) {
+      const chosen = cut && chooseRecords(block, file, cut, (record) => archiveDecode(format).toData(record).data)
+      const { text, count, failure } = linesOf(block, file, lineOf(format, flags.format), chosen)
+      progress?.add(count, block.bytes.length)
+      await output.write(text)
+      if (failure === undefined) continue
+      await output.settle()
+      throw failure
+    }
     await output.settle()
   } finally {
     progress?.stop()
@@ -41,7 +51,6 @@ export async function catArchives(files: readonly string[], flags: CatFlags): Pr
   }
 
   async function* blocksOfFiles(): AsyncGenerator<PrintableBlock> {
-    const toLine = lineOf('msgpack', flags.format)
     for (const file of files.length > 0 ? files : [undefined]) {
       if (file === undefined && process.stdin.isTTY)
         throw new UsageError('say what to print: --stream with --start-date, a file, or a .tri on stdin')
@@ -49,7 +58,7 @@ export async function catArchives(files: readonly string[], flags: CatFlags): Pr
       try {
         for await (const part of readReported(pieces, file ?? 'stdin', flags.salvage ?? false)) {
           if (part.type === 'damage') damageCount += 1
-          if (part.type === 'records') yield { block: part, file: file ?? 'stdin', toLine }
+          if (part.type === 'records') yield { block: part, file: file ?? 'stdin', format: 'msgpack' }
         }
       } catch (cause) {
         if (!(cause instanceof Error && 'syscall' in cause)) throw cause
@@ -62,64 +71,50 @@ export async function catArchives(files: readonly string[], flags: CatFlags): Pr
     const { startDate, endDate, clientName = process.env['TRITON_CLIENT'] || undefined } = flags
     if (startDate === undefined) throw new UsageError('--stream needs the day: --start-date YYYYMMDD')
     const definition = placeOf(stream, { verbose: 0, ...(flags.config !== undefined && { config: flags.config }) })
-    const toLine = lineOf('format' in definition ? (definition.format as RecordFormat) : 'msgpack', flags.format)
+    const format = 'format' in definition ? (definition.format as RecordFormat) : 'msgpack'
     await using store = requiredStoreFrom(flags)
     const archives = await findArchives(store, definition.name, startDate, endDate, {
       ...(clientName !== undefined && { client: clientName }),
     })
-    const reading = readArchives(store, archives, {
+    const reading = readArchives(store, cut ? await withinTimes(store, archives, cut) : archives, {
       salvage: flags.salvage ?? false,
       onDamage: () => {
         damageCount += 1
       },
     })
-    for await (const some of reading) for (const block of some) yield { block, file: block.archive.key, toLine }
+    for await (const some of reading) for (const block of some) yield { block, file: block.archive.key, format }
   }
 }
 
 interface PrintableBlock {
-  block: RecordBlock & { archive?: ArchiveKey }
+  block: RecordBlock
   file: string
-  toLine: (record: Buffer) => string
+  format: RecordFormat
 }
 
-/** A record that can't be printed ends it, after those before it. */
-async function printBlock(
-  output: Output,
-  { bytes, start, ends, recordNumber, offset }: RecordBlock,
-  file: string,
-  toLine: (record: Buffer) => string,
-  progress: Progress | undefined,
-): Promise<void> {
-  let text = ''
-  let begin = start
-  let count = 0
-  let failure: unknown
-  for (const end of ends) {
-    try {
-      text += toLine(bytes.subarray(begin, end))
-    } catch (error) {
-      failure = error
-      break
-    }
-    text += '\n'
-    begin = end
-    count += 1
+function cutFrom({ fromTime, toTime, where }: CatFlags): RecordCut | undefined {
+  if (fromTime === undefined && toTime === undefined && where === undefined) return undefined
+  if (fromTime !== undefined && toTime !== undefined && toTime <= fromTime)
+    throw new UsageError('--to-time is not behind --from-time')
+  return {
+    ...(fromTime && { fromMs: fromTime.getTime() }),
+    ...(toTime && { toMs: toTime.getTime() }),
+    ...(where && { where }),
   }
-  progress?.add(count, begin - start)
-  await output.write(text)
-  if (failure === undefined) return
-  await output.settle()
-  if (!(failure instanceof FormatError)) throw failure
-  throw new FormatError(`${file}: record ${recordNumber + count} can't be printed: ${failure.message}`, offset, {
-    cause: failure,
-  })
 }
 
-function lineOf(format: RecordFormat, form: 'json' | 'lossless'): (record: Buffer) => string {
-  if (format === 'msgpack') return form === 'json' ? plainJsonOf : losslessJsonOf
-  const codec = recordCodec(format)
-  return form === 'json'
-    ? (record) => codec.toPlainJson(bytesOfRawRecord(record))
-    : (record) => codec.toLosslessJson(bytesOfRawRecord(record))
+/** Whole archives that the times leave out are not read. */
+async function withinTimes(
+  store: ArchiveStore,
+  archives: readonly ChosenArchive[],
+  { fromMs, toMs }: RecordCut,
+): Promise<ChosenArchive[]> {
+  const within: ChosenArchive[] = []
+  for (const archive of archives) {
+    const footer = fromMs === undefined && toMs === undefined ? undefined : await readFooter(store, archive)
+    if (footer !== undefined && fromMs !== undefined && footer.lastArrivedMs < fromMs) continue
+    if (footer !== undefined && toMs !== undefined && footer.firstArrivedMs >= toMs) continue
+    within.push(archive)
+  }
+  return within
 }

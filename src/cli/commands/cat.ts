@@ -1,7 +1,10 @@
-import { type Command, Option } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import type { FieldTest } from '../../archive/record-cut.ts'
+import { systemClock } from '../../clock.ts'
 import { defaultConfigPath } from '../../config.ts'
 import { UsageError } from '../exit-code.ts'
 import { addVerboseFlag } from '../flags.ts'
+import { parseTime } from '../start-time.ts'
 import { addStorePlaceFlags, type StorePlaceFlags } from '../store-place.ts'
 
 export interface CatFlags extends StorePlaceFlags {
@@ -12,6 +15,9 @@ export interface CatFlags extends StorePlaceFlags {
   clientName?: string
   format: 'json' | 'lossless'
   salvage?: boolean
+  fromTime?: Date
+  toTime?: Date
+  where?: FieldTest[]
   tritondOutput?: string
   verbose: number
 }
@@ -36,6 +42,13 @@ export function define(command: Command): void {
           .choices(['json', 'lossless'])
           .default('json'),
       )
+      .option(
+        '--from-time <time>',
+        'only what arrived at this time or later: 2026-11-23T10:00:00Z, epoch seconds, 10m',
+        time,
+      )
+      .option('--to-time <time>', 'only what arrived earlier', time)
+      .option('--where <field=value>', 'only records whose field says so; again for more of them', fieldTest)
       .option('--salvage', 'read on behind what is damaged, and tell what was lost')
       .option(
         '--tritond-output <file>',
@@ -64,4 +77,18 @@ Examples:
       const { catArchives } = await import('../cat-archives.ts')
       await catArchives(files, flags)
     })
+}
+
+function time(text: string): Date {
+  const at = parseTime(text, systemClock.now())
+  if (at) return at
+  throw new InvalidArgumentError(
+    'It must be a time such as 2026-11-23T10:00:00Z, epoch seconds, or how long ago, such as 10m.',
+  )
+}
+
+function fieldTest(text: string, sofar: FieldTest[] = []): FieldTest[] {
+  const at = text.indexOf('=')
+  if (at > 0) return [...sofar, { path: text.slice(0, at).split('.'), text: text.slice(at + 1) }]
+  throw new InvalidArgumentError('It must be a field, "=" and the text of its value, such as customer.city=Berlin.')
 }
