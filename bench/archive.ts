@@ -27,7 +27,7 @@ import { readReported } from '../src/archive/read-archives.ts'
 import { storeStream } from '../src/archive/store-stream.ts'
 import { streamFromStore } from '../src/archive/stream-from-store.ts'
 import { MemoryCheckpointStore } from '../src/checkpoint/memory-checkpoint-store.ts'
-import { lineOf, linesOf } from '../src/cli/print-block.ts'
+import { BlockPrinter } from '../src/cli/block-printer.ts'
 import { createAwsKinesisApi } from '../src/kinesis/aws-kinesis-api.ts'
 import { formatSequenceNumber } from '../src/kinesis/sequence-number.ts'
 import { randomInteger, seededRandom } from '../src/random.ts'
@@ -88,9 +88,9 @@ async function bench(): Promise<void> {
       }
     },
     cat: async () => {
-      const toLine = lineOf('msgpack', 'json')
+      const printer = new BlockPrinter('msgpack', 'json')
       for await (const part of readReported(createReadStream(file, { highWaterMark: 256 * 1024 }), file, false))
-        if (part.type === 'records') writeSync(sink, linesOf(part, file, toLine).text)
+        if (part.type === 'records') writeSync(sink, printer.print(part, file).text)
     },
     bareRead: () => {
       let count = 0

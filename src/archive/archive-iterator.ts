@@ -19,6 +19,8 @@ export interface ArchivedRecord<T> {
 export interface ArchiveDecode<T> {
   toData(record: Uint8Array): { data: T; error?: undefined } | { data?: undefined; error: FormatError }
   toPut(record: Uint8Array): Uint8Array
+  /** Many at once, as far as they decode; absent where that is no faster. */
+  toValues?(bytes: Uint8Array, start: number, ends: readonly number[]): { values: T[]; error?: FormatError }
 }
 
 /**
@@ -114,6 +116,11 @@ export class ArchiveIterator<T> implements AsyncIterableIterator<T>, AsyncDispos
 
   /** What stands before a record that does not decode is handed out first. */
   #dataOf(block: ArchiveBlock): T[] {
+    if (this.#decode.toValues !== undefined) {
+      const { values, error } = this.#decode.toValues(block.bytes, block.start, block.ends)
+      if (error !== undefined) this.#failure = this.#undecodable(block, values.length, error)
+      return values
+    }
     const data: T[] = []
     let start = block.start
     for (const end of block.ends) {

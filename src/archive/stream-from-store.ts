@@ -1,6 +1,6 @@
 import type { StreamDefinition } from '../config.ts'
 import { FormatError } from '../errors.ts'
-import { decodeMsgpack } from '../record/msgpack-decode.ts'
+import { decodeMsgpack, decodeRecords } from '../record/msgpack-decode.ts'
 import { type DecodedRecord, type RecordFormat, recordCodec } from '../record/record-codec.ts'
 import { type ArchiveDecode, ArchiveIterator } from './archive-iterator.ts'
 import type { ArchiveStore } from './archive-store.ts'
@@ -31,7 +31,11 @@ export function streamFromStore<T = unknown>(
 /** How the records of a stream of this format lie in archives. */
 export function archiveDecode<T>(format: RecordFormat): ArchiveDecode<T> {
   if (format === 'msgpack')
-    return { toData: (record) => decoded(() => decodeMsgpack(record) as T), toPut: (record) => record }
+    return {
+      toData: (record) => decoded(() => decodeMsgpack(record) as T),
+      toPut: (record) => record,
+      toValues: (bytes, start, ends) => decodeRecords(bytes, start, ends) as { values: T[]; error?: FormatError },
+    }
   const codec = recordCodec(format)
   return {
     toData: (record) => decoded(() => dataIn(codec.decode(bytesOfRawRecord(record))) as T),

@@ -7,12 +7,12 @@ import { archiveDecode } from '../archive/stream-from-store.ts'
 import { StorageError } from '../errors.ts'
 import type { RecordFormat } from '../record/record-codec.ts'
 import type { RecordBlock } from '../record/tri-records.ts'
+import { BlockPrinter } from './block-printer.ts'
 import type { CatFlags } from './commands/cat.ts'
 import { FailedError, UsageError } from './exit-code.ts'
 import { placeOf } from './flags.ts'
 import { logDiagnostics } from './log-diagnostics.ts'
 import { standardOutput } from './output.ts'
-import { lineOf, linesOf } from './print-block.ts'
 import { Progress } from './progress.ts'
 import { preferSmallHeap } from './small-heap.ts'
 import { requiredStoreFrom } from './store-place.ts'
@@ -29,13 +29,14 @@ export async function catArchives(files: readonly string[], flags: CatFlags): Pr
   const progress = process.stdout.isTTY ? undefined : new Progress('printed')
   const cut = cutFrom(flags)
   let damageCount = 0
+  let printer: { format: RecordFormat; blocks: BlockPrinter } | undefined
   const blocks = flags.stream === undefined ? blocksOfFiles() : blocksOfStore(flags.stream)
   try {
     for await (const { block, file, format } of blocks) {
       const chosen = cut && chooseRecords(block, file, cut, (record) => archiveDecode(format).toData(record).data)
-      const { text, count, failure } = linesOf(block, file, lineOf(format, flags.format), chosen)
+      const { text, count, failure } = printerOf(format).print(block, file, chosen)
       progress?.add(count, block.bytes.length)
-      await output.write(text)
+      if (text.length > 0) await output.writeBytes(text)
       if (failure === undefined) continue
       await output.settle()
       throw failure
@@ -48,6 +49,11 @@ export async function catArchives(files: readonly string[], flags: CatFlags): Pr
   if (damageCount > 0) {
     tell(`triton: ${damageCount} damaged places were passed over`)
     throw new FailedError()
+  }
+
+  function printerOf(format: RecordFormat): BlockPrinter {
+    if (printer?.format !== format) printer = { format, blocks: new BlockPrinter(format, flags.format) }
+    return printer.blocks
   }
 
   async function* blocksOfFiles(): AsyncGenerator<PrintableBlock> {

@@ -37,6 +37,14 @@ export class Output {
     return undefined
   }
 
+  /** Bytes that are a piece by themselves, behind what was written before. Resolves when they have left. */
+  async writeBytes(bytes: Buffer): Promise<void> {
+    if (this.failure) throw this.failure
+    this.flush()
+    this.send(bytes)
+    await this.settle()
+  }
+
   /** Everything written so far has left: it is in the file, or in the pipe to who reads it. */
   get isSettled(): boolean {
     return this.waiting === '' && this.unsettledCount === 0 && this.failure === undefined
@@ -53,6 +61,10 @@ export class Output {
     if (this.waiting === '' || this.failure) return
     const piece = this.waiting
     this.waiting = ''
+    this.send(piece)
+  }
+
+  private send(piece: string | Buffer): void {
     this.unsettledCount++
     this.stream.write(piece, (error) => {
       this.unsettledCount--

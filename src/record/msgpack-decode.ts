@@ -1,8 +1,11 @@
+import { FormatError } from '../errors.ts'
 import { isKnowable, type KnownKey } from './key-cache.ts'
 import { MsgpackMap } from './msgpack-map.ts'
 import {
   beginReading,
+  beginRecord,
   endReading,
+  endRecord,
   isArrayHead,
   isMapHead,
   isRawHead,
@@ -35,6 +38,44 @@ export function decodeMsgpack(bytes: Uint8Array): unknown {
   const value = readValue(topKey, 0)
   endReading()
   return value
+}
+
+/**
+ * The values that lie back to back from `start` to the last of `ends`, each as `decodeMsgpack` gives it. Stops at the
+ * first that does not decode, with its FormatError.
+ */
+export function decodeRecords(
+  bytes: Uint8Array,
+  start: number,
+  ends: readonly number[],
+): { values: unknown[]; error?: FormatError } {
+  const values: unknown[] = []
+  const last = ends[ends.length - 1] ?? start
+  const whole = start === 0 && last === bytes.length ? bytes : bytes.subarray(start, last)
+  beginReading(whole)
+  let from = 0
+  try {
+    for (let i = 0; i < ends.length; i++) {
+      const to = (ends[i] as number) - start
+      beginRecord(from, to)
+      values.push(readValue(topKey, 0))
+      endRecord()
+      from = to
+    }
+    endReading()
+    return { values }
+  } catch (error) {
+    if (!(error instanceof FormatError)) throw error
+    // Where in the record, not in the block.
+    const offset = Math.max(0, error.offset - from)
+    return {
+      values: values.slice(
+        0,
+        ends.findIndex((end) => end - start > from),
+      ),
+      error: new FormatError(error.message, offset),
+    }
+  }
 }
 
 /** `key` is the one under which the value lies: if it is a map, its keys are probably those of last time. */

@@ -22,9 +22,11 @@ const usualSourceBytes = 64 * 1024
 const largestKeptSource = 1024 * 1024
 const bytesBehind = 64
 
-let source = Buffer.allocUnsafeSlow(usualSourceBytes)
+let source = Buffer.allocUnsafeSlow(usualSourceBytes + bytesBehind)
 let view = new DataView(source.buffer)
 let position = 0
+/** Where the record under way begins and ends. */
+let begin = 0
 let end = 0
 /**
  * A short record as Latin-1 text, made in one call when its first string comes: ASCII strings are cut out of it, which
@@ -43,14 +45,25 @@ export const unknownKey = keys.unknown
 export function beginReading(bytes: Uint8Array): void {
   if (bytes.length + bytesBehind > source.length) replaceSource(bytes.length + bytesBehind)
   source.set(bytes)
-  position = 0
-  end = bytes.length
+  beginRecord(0, bytes.length)
+}
+
+/** Of bytes given to `beginReading`, which hold many records, the one from `start` to `stop`. */
+export function beginRecord(start: number, stop: number): void {
+  position = start
+  begin = start
+  end = stop
   text = ''
 }
 
 /** Throws when anything is left. */
 export function endReading(): void {
   if (source.length > largestKeptSource) replaceSource(usualSourceBytes)
+  endRecord()
+}
+
+/** Throws when anything of the record is left. */
+export function endRecord(): void {
   if (position !== end) throw new FormatError(`${end - position} bytes are left over after the value`, position)
 }
 
@@ -225,9 +238,9 @@ function asSafeNumber(integer: bigint): number | bigint {
 export function readRaw(byteLength: number): string | Buffer {
   const start = take(byteLength)
   if (!isAscii(start, position)) return readNotAscii(start, position)
-  if (end > longestSharedText) return source.toString('latin1', start, position)
-  if (text === '') text = source.toString('latin1', 0, end)
-  return text.slice(start, position)
+  if (end - begin > longestSharedText) return source.toString('latin1', start, position)
+  if (text === '') text = source.toString('latin1', begin, end)
+  return text.slice(start - begin, position - begin)
 }
 
 function isAscii(start: number, stop: number): boolean {
