@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import { startTritond, type Tritond } from '../src/daemon/tritond.ts'
 import { createAwsKinesisApi } from '../src/kinesis/aws-kinesis-api.ts'
 import type { KinesisApi } from '../src/kinesis/kinesis-api.ts'
 import { type LocalEngine, startLocalEngine } from '../src/local/index.ts'
+import { programWords } from './support/cli.ts'
 
 const root = resolve(import.meta.dirname, '..')
 const examples = join(root, 'examples')
@@ -46,19 +48,27 @@ describe('the README', () => {
   for (const [, path = '', block = ''] of shown) {
     test(`shows ${path} as it is, and it runs`, async () => {
       assert.equal(block, readFileSync(join(root, path), 'utf8'))
+      const archive = pathToFileURL(join(directory, 'archive')).href
+      const environment = {
+        PATH: process.env['PATH'],
+        HOME: directory,
+        AWS_ENDPOINT_URL_KINESIS: engine.endpoint,
+        AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true',
+        ORDERS_ARCHIVE: archive,
+        TRITON_CONFIG: join(examples, 'triton.yaml'),
+        TRITON_DB: `sqlite://${join(directory, 'checkpoints.db')}`,
+        TRITON_CLIENT_NAME: 'readme',
+        TRITON_ZMQ_PORT: /[0-9]+$/.exec(daemon.endpoint)?.[0],
+      }
+      if (path === 'examples/archive.ts') {
+        mkdirSync(join(directory, 'archive'))
+        const words = ['store', '-s', 'orders', '--store', archive, '--until-caught-up']
+        await promisify(execFile)(process.execPath, [...programWords, ...words], { cwd: root, env: environment })
+      }
       const { stdout, stderr } = await promisify(execFile)(process.execPath, ['--import', 'tsx', join(root, path)], {
         cwd: root,
         timeout: 30_000,
-        env: {
-          PATH: process.env['PATH'],
-          HOME: directory,
-          AWS_ENDPOINT_URL_KINESIS: engine.endpoint,
-          AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true',
-          TRITON_CONFIG: join(examples, 'triton.yaml'),
-          TRITON_DB: `sqlite://${join(directory, 'checkpoints.db')}`,
-          TRITON_CLIENT_NAME: 'readme',
-          TRITON_ZMQ_PORT: /[0-9]+$/.exec(daemon.endpoint)?.[0],
-        },
+        env: environment,
       })
       assert.equal(stderr, '')
       assert.notEqual(stdout, '')
