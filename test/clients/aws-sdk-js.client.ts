@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import * as https from 'node:https'
 import { describe, test } from 'node:test'
 import * as sdk from '@aws-sdk/client-kinesis'
-import { NodeHttpHandler } from '@smithy/node-http-handler'
+import { NodeHttp2Handler, NodeHttpHandler } from '@smithy/node-http-handler'
 import { startTestEngine } from '../support/engine.ts'
 import { type Outcome, playStory } from './story.ts'
 
@@ -15,6 +15,7 @@ describe('the AWS SDK for JavaScript', () => {
   for (const [http, handler] of [
     ['HTTP/2', () => undefined],
     ['HTTP/1.1', () => new NodeHttpHandler()],
+    ['HTTP/2 with TLS', (ca: string) => new NodeHttp2Handler({ nodeHttp2ConnectOptions: { ca } })],
     ['HTTP/1.1 with TLS', (ca: string) => new NodeHttpHandler({ httpsAgent: new https.Agent({ ca }) })],
   ] as const)
     test(`plays its story over ${http}, and every operation is in it`, async () => {
