@@ -6,15 +6,18 @@ interface BannerFacts {
   /** As the user wrote it; undefined: in memory. */
   data: string | undefined
   streams: readonly string[]
+  hasTestControls: boolean
 }
 
 /** What a new user needs to know, in one screen: where the engine is, and what to set for each client. */
-export function localBanner(engine: LocalEngine, { region, data, streams }: BannerFacts): string {
+export function localBanner(engine: LocalEngine, { region, data, streams, hasTestControls }: BannerFacts): string {
   const { endpoint, port, certificate } = engine
+  const plainToo = certificate === undefined ? '' : ' Plain HTTP is spoken there too.'
   const { hostname } = new URL(endpoint)
   return [
-    `Kinesis is at ${endpoint}, ${data === undefined ? 'in memory: it forgets everything when it stops' : `kept in ${data}`}.`,
+    `Kinesis is at ${endpoint}, ${data === undefined ? 'in memory: it forgets everything when it stops' : `kept in ${data}`}.${plainToo}`,
     `Watch it at ${endpoint}/_triton.`,
+    ...(hasTestControls ? ['It takes orders of tests from this machine: /_triton/faults, /_triton/clock.'] : []),
     ...streams.map((name) => `Stream ${name} is there.`),
     '',
     'AWS CLI, SDKs, KCL and triton read these:',

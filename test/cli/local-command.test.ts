@@ -41,13 +41,25 @@ describe('triton local', () => {
   test('says what to set for the AWS CLI, SDKs, KCL, KPL and Terraform, all in one screen, over TLS too', async () => {
     using place = new CliPlace('tour:\n  name: tour\n  partition_key: msg\n')
     const data = `${place.directory}/data`
-    await using engine = place.start(['local', '--port', '0', '--tls', '--data', data, '--region', 'eu-west-1'])
+    await using engine = place.start([
+      'local',
+      '--port',
+      '0',
+      '--tls',
+      '--data',
+      data,
+      '--region',
+      'eu-west-1',
+      '--test-controls',
+    ])
     await engine.until(({ stdout }) => stdout.endsWith('\n'))
     const endpoint = engine.stdout.trim()
     const { port } = new URL(endpoint)
     assert.match(endpoint, /^https:\/\/127\.0\.0\.1:\d+$/)
     const file = `${data}/tls/certificate.pem`
     for (const line of [
+      'Plain HTTP is spoken there too.',
+      'It takes orders of tests from this machine',
       `export AWS_ENDPOINT_URL_KINESIS=${endpoint}`,
       'export AWS_REGION=eu-west-1 AWS_DEFAULT_REGION=eu-west-1',
       'export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local',

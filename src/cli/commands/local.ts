@@ -87,7 +87,8 @@ async function runLocal(flags: LocalFlags): Promise<void> {
       dataDir: data === undefined ? 'memory' : resolve(data),
       streams,
     })
-    tell(localBanner(engine, { region: options.region, data, streams: streams.map(({ name }) => name) }))
+    const facts = { region: options.region, data, streams: streams.map(({ name }) => name) }
+    tell(localBanner(engine, { ...facts, hasTestControls: options.testControls ?? false }))
     await print(`${engine.endpoint}\n`)
     await interrupted
   } finally {
