@@ -7,6 +7,7 @@ import { compareSequenceNumbers } from '../../src/kinesis/sequence-number.ts'
 import type { FaultRule } from '../../src/local/fault-rule.ts'
 import { Producer, type ProducerOptions, PutError, type PutOutcome } from '../../src/producer/producer.ts'
 import { startTestEngine } from '../support/engine.ts'
+import { ManualClock } from '../support/manual-clock.ts'
 import { seed } from '../support/soak.ts'
 
 /** All that can go wrong at once, a part of the time. */
@@ -29,7 +30,7 @@ for (const order of ['lane', 'strict'] as const) {
   test(`in trouble of every kind, everything arrives and order "${order}" is what it promises`, async () => {
     await using engine = await startTestEngine({ streams: [{ name: 'orders', shardCount: 4 }] })
     engine.setFaults(trouble, seed())
-    const api = createAwsKinesisApi({ endpoint: engine.endpoint, requestTimeoutMs: 150 })
+    const api = createAwsKinesisApi({ endpoint: engine.endpoint, requestTimeoutMs: 1_000 })
     await using producer = new Producer(api, 'orders', { ...quick, order })
     const keyCount = order === 'strict' ? 200 : 40
     const entries = entriesOf(2_000, keyCount)
@@ -37,8 +38,10 @@ for (const order of ['lane', 'strict'] as const) {
       await Promise.all(entries.slice(1_500).map((entry) => put(producer, entry))),
     )
     engine.setFaults([])
-    const stored = await readAll(api, 'orders')
     api.close()
+    const patientApi = createAwsKinesisApi({ endpoint: engine.endpoint })
+    const stored = await readAll(patientApi, 'orders')
+    patientApi.close()
     assert.deepEqual(
       outcomes.filter(({ ok }) => !ok),
       [],
@@ -63,14 +66,27 @@ test('records go on to the right shards while the stream is split, merged and re
   assert.equal(checkOutcomes(entries, outcomes, stored), false)
 })
 
-test('with the engine gone, records are handed back as surely not written, and a new engine takes them', async () => {
+test('with the engine gone, records are handed back with the reason, and a new engine takes them', async () => {
   const streams = [{ name: 'orders', shardCount: 1 }]
   const first = await startTestEngine({ streams })
   const api = createAwsKinesisApi({ endpoint: first.endpoint })
-  await using producer = new Producer(api, 'orders', { ...quick, deadlineMs: 200 })
+  const clock = new ManualClock()
+  const random = { next: () => 0.9 }
+  await using producer = new Producer(api, 'orders', { ...quick, deadlineMs: 1_000, clock, random })
   await producer.put({ data: Buffer.from('before'), partitionKey: 'a' })
   await first.close()
-  const error = await producer.put({ data: Buffer.from('meanwhile'), partitionKey: 'a' }).catch((reason) => reason)
+  const retried = new Promise<void>((resolve) => {
+    const unobserve = observe(({ type }) => {
+      if (type !== 'put-retry') return
+      unobserve()
+      resolve()
+    })
+  })
+  const failing = producer.put({ data: Buffer.from('meanwhile'), partitionKey: 'a' }).catch((reason) => reason)
+  await retried
+  // The second attempt is refused so late that no third one has time.
+  await clock.advance(999)
+  const error = await failing
   assert.ok(error instanceof PutError)
   assert.equal(error.awsCode, 'ECONNREFUSED')
   assert.match(error.message, new RegExp(`${first.endpoint} could not be reached`))
