@@ -149,6 +149,16 @@ for (const [http, handler] of [
       const end = await nextOf(second)
       assert.deepEqual([end?.ChildShards?.length, end?.ContinuationSequenceNumber], [2, undefined])
       assert.equal((await second.next()).done, true)
+      const { Consumers } = await client.send(new sdk.ListStreamConsumersCommand({ StreamARN }))
+      assert.deepEqual(
+        Consumers?.map(({ ConsumerStatus }) => ConsumerStatus),
+        ['ACTIVE'],
+      )
+      const named = { ConsumerARN: Consumer?.ConsumerARN }
+      const { ConsumerDescription } = await client.send(new sdk.DescribeStreamConsumerCommand(named))
+      assert.equal(ConsumerDescription?.StreamARN, StreamARN)
+      await client.send(new sdk.DeregisterStreamConsumerCommand(named))
+      await assert.rejects(client.send(new sdk.DescribeStreamConsumerCommand(named)), sdk.ResourceNotFoundException)
     })
 
     test('gets typed errors', async () => {
