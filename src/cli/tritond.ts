@@ -14,6 +14,7 @@ import { exitCodeOf, UsageError } from './exit-code.ts'
 import { addVerboseFlag, wholeNumber } from './flags.ts'
 import { logDiagnostics } from './log-diagnostics.ts'
 import { print } from './output.ts'
+import { preferSmallHeap } from './small-heap.ts'
 import { tell } from './tell.ts'
 
 interface TritondFlags {
@@ -129,6 +130,7 @@ async function checkedSpool(dir: string): Promise<string> {
 async function serve(flags: TritondFlags): Promise<number> {
   if (flags.skipKinesis && flags.spool !== undefined)
     throw new UsageError('--skip-kinesis writes records out, and --spool keeps them for Kinesis: choose one')
+  preferSmallHeap()
   const stopLog = logDiagnostics(flags.verbose)
   const output = openOutput(flags)
   try {

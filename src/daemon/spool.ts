@@ -146,4 +146,4 @@ export async function damagedFiles(dir: string): Promise<string[]> {
 
 const smallestSegmentBytes = 1024 * 1024
 const largestSegmentBytes = 64 * 1024 * 1024
-const recentBytes = 16 * 1024 * 1024
+const recentBytes = 4 * 1024 * 1024
