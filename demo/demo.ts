@@ -3,6 +3,7 @@ import { join, relative, resolve } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { getStream, initCheckpointTable, loadConfig, type Stream } from 'triton-kinesis'
+import { type DaemonProof, runDaemonAct } from './daemon-act.ts'
 import { type Input, type Row, readInput } from './input.ts'
 import { freePort, Processes } from './processes.ts'
 import { NoteFollower, type Proof } from './proof.ts'
@@ -14,6 +15,7 @@ import { bar, bars, Screen } from './screen.ts'
  * on the way. At the end, everything that was put has to have been read.
  */
 const streamName = 'flights'
+const daemonStreamName = 'flights_by_tritond'
 const shardCount = 4
 /** A small input is put more slowly, so that what happens on the way happens on the way; a large one faster. */
 const leastPutSeconds = 5
@@ -49,7 +51,7 @@ async function runDemo({ rows, keyField, title }: Input): Promise<{ isGood: bool
   const noteFile = join(directory, 'read.jsonl')
   writeFileSync(noteFile, '')
 
-  await using processes = new Processes(directory, await freePort(), streamName, keyField)
+  await using processes = new Processes(directory, await freePort(), [streamName, daemonStreamName], keyField)
   Object.assign(process.env, processes.environment)
   let engine = await processes.startEngine(streamName, shardCount)
   screen.tell(
@@ -97,9 +99,11 @@ async function runDemo({ rows, keyField, title }: Input): Promise<{ isGood: bool
   reader.disconnect()
   await processes.ended(reader, 'the reader', longestStandstillMs)
   notes.follow()
+  await processes.run('stream', 'create', '-s', daemonStreamName, '--shards', '2')
+  const daemonProof = await runDaemonAct(processes, directory, daemonStreamName, rows, (text) => screen.tell(text))
   engine.kill('SIGTERM')
   await processes.ended(engine, 'the engine', longestStandstillMs)
-  return tellProof(proof, rows.length, progress, readEndedMs)
+  return tellProof(proof, rows.length, progress, readEndedMs, daemonProof)
 
   async function until(isReached: () => boolean): Promise<void> {
     let moved = { count: -1, ms: 0 }
@@ -140,9 +144,15 @@ function atLine(row: Row, error: Error): Error {
   return new Error(`line ${row['_line']}: ${error.message}`, { cause: error })
 }
 
-function tellProof(proof: Proof, total: number, progress: Progress, readEndedMs: number): { isGood: boolean } {
+function tellProof(
+  proof: Proof,
+  total: number,
+  progress: Progress,
+  readEndedMs: number,
+  daemon: DaemonProof,
+): { isGood: boolean } {
   const missing = proof.missingOf(total)
-  const isGood = missing.length === 0 && proof.outOfOrder === 0
+  const isGood = missing.length === 0 && proof.outOfOrder === 0 && daemon.missing === 0
   const rate = (endedMs: number) => countText(Math.round((total / (endedMs - progress.startedMs)) * 1000))
   screen.print(`
 records per shard
@@ -156,7 +166,11 @@ the proof
   every record read   ${missing.length === 0 ? `yes, all ${countText(total)}` : `NO: ${missing.length} missing, the first is line ${missing[0]}`}
   read twice          ${countText(proof.readAgain)}, those after the killed reader's last checkpoint
   stored twice        ${countText(proof.writtenAgain)}, those whose answer was lost with the killed engine
-  order kept per key  ${proof.outOfOrder === 0 ? `yes, for each of ${countText(proof.keyCount)} keys` : `NO: ${proof.outOfOrder} records came late`}`)
+  order kept per key  ${proof.outOfOrder === 0 ? `yes, for each of ${countText(proof.keyCount)} keys` : `NO: ${proof.outOfOrder} records came late`}
+
+through tritond
+  every record arrived  ${daemon.missing === 0 ? `yes, all ${countText(daemon.total)}` : `NO: ${daemon.missing} missing`}
+  stored twice          ${countText(daemon.storedTwice)}, those whose way was cut by the killed daemon`)
   return { isGood }
 }
 

@@ -14,14 +14,15 @@ export class Processes implements AsyncDisposable {
   readonly #port: number
   readonly #environment: NodeJS.ProcessEnv
 
-  constructor(directory: string, port: number, streamName: string, keyField: string) {
+  constructor(directory: string, port: number, streamNames: readonly string[], keyField: string) {
     this.#directory = directory
     this.#port = port
     const config = join(directory, 'triton.yaml')
-    writeFileSync(
-      config,
-      `${streamName}:\n  name: ${streamName}\n  partition_key: ${JSON.stringify(keyField)}\n  endpoint: ${this.endpoint}\n`,
+    const definitions = streamNames.map(
+      (name) =>
+        `${name}:\n  name: ${name}\n  partition_key: ${JSON.stringify(keyField)}\n  endpoint: ${this.endpoint}\n`,
     )
+    writeFileSync(config, definitions.join(''))
     this.#environment = {
       ...process.env,
       AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true',
@@ -56,6 +57,19 @@ export class Processes implements AsyncDisposable {
     ])
     await this.#isAnswering(engine)
     return engine
+  }
+
+  /** Resolves when it listens. */
+  async startDaemon(port: number, durablePort: number, spool: string): Promise<ChildProcess> {
+    const ports = ['--port', String(port), '--durable-port', String(durablePort)]
+    const daemon = this.#spawn([join(import.meta.dirname, '../bin/tritond.js'), ...ports, '--spool', spool])
+    const deadlineMs = performance.now() + longestStartMs
+    while (!this.#lastWords.get(daemon)?.includes('listening at')) {
+      if (daemon.exitCode !== null || daemon.signalCode !== null || performance.now() > deadlineMs)
+        throw new Error(`tritond did not start: ${this.lastWordsOf(daemon)}`)
+      await wait(10)
+    }
+    return daemon
   }
 
   startReader(streamName: string, noteFile: string, keyField: string): ChildProcess {

@@ -19,9 +19,10 @@ test("the demo takes anybody's JSON lines, however few, and proves that all were
   writeFileSync(input, `${lines.join('\n')}\n`)
   const { stdout } = await demo('--input', input)
   assert.match(stdout, /7 records of .*events\.jsonl go into stream .*, keyed by 'user'/)
-  for (const happened of ['shard 1 was split', 'the reader was killed', 'the engine was killed'])
+  for (const happened of ['shard 1 was split', 'the reader was killed', 'the engine was killed', 'tritond was killed'])
     assert.ok(stdout.includes(happened), happened)
   assert.match(stdout, /every record read +yes, all 7\n/)
+  assert.match(stdout, /every record arrived +yes, all 7\n/)
   assert.match(stdout, /order kept per key +yes, for each of 3 keys\n/)
 })
 
