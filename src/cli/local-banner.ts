@@ -24,7 +24,7 @@ export function localBanner(engine: LocalEngine, { region, data, streams, hasTes
     `  export AWS_ENDPOINT_URL_KINESIS=${endpoint}`,
     `  export AWS_REGION=${region} AWS_DEFAULT_REGION=${region}   # the second for Python`,
     '  export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local   # any will do; triton needs none here',
-    ...(certificate === undefined ? [] : trustLines(certificate)),
+    ...(certificate === undefined ? [] : trustLines(endpoint, certificate)),
     '',
     'KCL, where DynamoDB and CloudWatch are elsewhere:',
     `  KinesisAsyncClient.builder().endpointOverride(URI.create("${endpoint}"))`,
@@ -51,9 +51,14 @@ export function localBanner(engine: LocalEngine, { region, data, streams, hasTes
   ].join('\n')
 }
 
-function trustLines({ file }: NonNullable<LocalEngine['certificate']>): string[] {
-  if (file === undefined)
-    return ['  # its certificate is in memory only: --data keeps it in a file that clients can be told to trust']
+function trustLines(endpoint: string, { file }: NonNullable<LocalEngine['certificate']>): string[] {
+  if (file === undefined) {
+    const address = `http://${new URL(endpoint).host}/_triton/certificate.pem`
+    return [
+      `  curl -s ${address} > triton.pem   # its certificate, until it stops; --data keeps one`,
+      '  export AWS_CA_BUNDLE=triton.pem NODE_EXTRA_CA_CERTS=triton.pem   # the second for Node.js',
+    ]
+  }
   const shortest = relative('', file)
   const path = shortest.startsWith('..') ? file : shortest
   return [`  export AWS_CA_BUNDLE=${path} NODE_EXTRA_CA_CERTS=${path}   # the second for Node.js`]

@@ -161,7 +161,7 @@ async function startWith(store: StateStore, given: Required<LocalEngineOptions>)
     const answerUncounted = requestAnswerer(core, servedOperations(settings))
     const answerApi = metrics?.counting(answerUncounted) ?? answerUncounted
     const controls = movable && new TestControls(core, movable)
-    const answerConsole = consoleAnswerer(core, { host, controls, metrics })
+    const answerConsole = consoleAnswerer(core, { host, controls, metrics, certificate: certificate?.certificate })
     const answer = (request: ApiRequest) => (isForConsole(request.url) ? answerConsole : answerApi)(request)
     const server = await listenOnOnePort({ host, port, answer, certificate })
     const endpoint = endpointOf(server, certificate)

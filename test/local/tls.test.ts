@@ -16,7 +16,7 @@ import { openCertificate } from '../../src/local/tls/open-certificate.ts'
 import { selfSignedCertificate } from '../../src/local/tls/self-signed-certificate.ts'
 import { tlsCertificate } from '../checkpoint/tls-certificate.ts'
 import { startTestEngine } from '../support/engine.ts'
-import { ask, signed } from './wire-client.ts'
+import { ask, send, signed } from './wire-client.ts'
 
 /** Section 1.5: TLS on the port that plain HTTP has. */
 const streams = [{ name: 's', shardCount: 1 }]
@@ -114,6 +114,15 @@ describe('the certificate', () => {
       new X509Certificate(selfSignedCertificate(Date.UTC(2060, 0, 2)).certificate).validFrom.slice(-8, -4),
       '2060',
     )
+  })
+
+  test('is handed out to those who want to trust it, over plain HTTP too', async () => {
+    await using engine = await startTestEngine({ tls: true })
+    const request = { method: 'GET', path: '/_triton/certificate.pem' }
+    const { status, bytes } = await send(`http://127.0.0.1:${engine.port}`, request)
+    assert.deepEqual([status, bytes.toString()], [200, engine.certificate?.pem])
+    await using plain = await startTestEngine()
+    assert.equal((await send(plain.endpoint, request)).status, 404)
   })
 
   test('is kept with the data, its key for nobody else to read', async () => {

@@ -2,7 +2,7 @@ import { report } from '../../diagnostics.ts'
 import type { EngineCore } from '../engine-core.ts'
 import type { ApiAnswer, ApiRequest } from '../wire/answer-request.ts'
 import { checkCaller } from './check-caller.ts'
-import { ConsoleRefusal, jsonAnswer } from './console-answer.ts'
+import { ConsoleRefusal, jsonAnswer, textAnswer } from './console-answer.ts'
 import type { EngineMetrics } from './engine-metrics.ts'
 import { type ViewQuery, viewEngine } from './engine-view.ts'
 import { healthOf } from './health.ts'
@@ -16,6 +16,8 @@ export interface ConsoleSettings {
   readonly controls: TestControls | undefined
   /** Absent when nobody wants them. */
   readonly metrics: EngineMetrics | undefined
+  /** In PEM, for those who want to trust it; absent when TLS is not spoken. */
+  readonly certificate: string | undefined
 }
 
 type Page = (request: ApiRequest, query: URLSearchParams) => ApiAnswer | Promise<ApiAnswer>
@@ -55,7 +57,7 @@ export function isForConsole(url: string): boolean {
 
 function pagesOf(
   core: EngineCore,
-  { controls, metrics }: ConsoleSettings,
+  { controls, metrics, certificate }: ConsoleSettings,
 ): Map<string, Readonly<Record<string, Page>>> {
   const withControls = (act: (controls: TestControls) => (request: ApiRequest) => ApiAnswer): Page => {
     if (controls !== undefined) return act(controls)
@@ -69,10 +71,17 @@ function pagesOf(
     ['/_triton/page.js', { GET: () => pageFile('page.js') }],
     ['/_triton/view', { GET: async (_, query) => jsonAnswer(await viewEngine(core, viewQuery(query))) }],
     ['/_triton/health', { GET: () => jsonAnswer(healthOf(core)) }],
+    ['/_triton/certificate.pem', { GET: () => certificatePage(certificate) }],
     ['/_triton/metrics', { GET: () => metricsPage(metrics) }],
     ['/_triton/faults', { POST: withControls((it) => (request) => it.setFaults(request)) }],
     ['/_triton/clock', { POST: withControls((it) => (request) => it.moveClock(request)) }],
   ])
+}
+
+function certificatePage(certificate: string | undefined): ApiAnswer {
+  if (certificate === undefined)
+    throw new ConsoleRefusal(404, 'This engine speaks no TLS: start it with --tls (tls: true).')
+  return textAnswer('application/x-pem-file', certificate)
 }
 
 function metricsPage(metrics: EngineMetrics | undefined): Promise<ApiAnswer> {
