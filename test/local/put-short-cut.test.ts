@@ -22,7 +22,7 @@ describe('the short cut of puts', () => {
     const clock = new ManualClock()
     quick = await startTestEngine({ clock, streams })
     // A fault rule, even one that never fits, makes the engine look at each request the ordinary way.
-    ordinary = await startTestEngine({ clock, streams, faults: [{ action: 'delay', operation: 'Nothing' }] })
+    ordinary = await startTestEngine({ clock, streams, faults: [{ action: 'delay', stream: 'another' }] })
   })
   after(() => Promise.all([quick.close(), ordinary.close()]))
 
