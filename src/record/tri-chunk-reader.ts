@@ -126,12 +126,16 @@ export async function* readChunks(
       }
     }
     if (type < 0x80) return new FormatError(`chunk type 0x${type.toString(16).padStart(2, '0')} is unknown`, offset)
-    if (type === chunkType.ours && length <= maxPlainBytes) {
+    if ((type === chunkType.ours || type === disguisedPlain) && length <= usualChunkBytes) {
       if (window.length < chunkHeadBytes + length) return 'more'
+      const chunk = window.peek(chunkHeadBytes + length)
+      const isOurs = type === chunkType.ours && chunk.toString('latin1', 4, 7) === 'TRI'
+      if (!isOurs && isDataInDisguise(chunk))
+        return new FormatError(`the type of a data chunk was damaged: 0x${type.toString(16)}`, offset)
       // A copy: positions are looked at when the data that they belong to has come.
-      const payload = Buffer.from(window.peek(chunkHeadBytes + length).subarray(chunkHeadBytes))
-      window.drop(chunkHeadBytes + length)
-      return { type: 'ours', offset, payload }
+      const payload = Buffer.from(chunk.subarray(chunkHeadBytes))
+      window.drop(chunk.length)
+      return isOurs ? { type: 'ours', offset, payload } : 'passed'
     }
     window.drop(chunkHeadBytes)
     passing = length
@@ -159,6 +163,25 @@ export async function* readChunks(
       window.drop(1)
     }
     return undefined
+  }
+}
+
+/** A plain data chunk whose highest bit was flipped; a compressed one would be of the type of ours. */
+const disguisedPlain = 0x81
+
+/**
+ * Whether a chunk that may be passed over has the checksum of a data chunk: one flipped bit would make its records vanish
+ * without a word.
+ */
+function isDataInDisguise(chunk: Buffer): boolean {
+  if (chunk.length < chunkHeadBytes + checksumBytes + 1) return false
+  const data = Buffer.from(chunk)
+  data[0] = (chunk[0] as number) & 0x7f
+  try {
+    plainBytesOf(data, 0)
+    return true
+  } catch {
+    return false
   }
 }
 
