@@ -81,6 +81,16 @@ const commands: CommandEntry[] = [
     ],
   },
   {
+    name: 'export',
+    summary: 'write archived records as CSV, Parquet or JSON lines',
+    load: () => import('./commands/export.ts'),
+  },
+  {
+    name: 'sqlite',
+    summary: 'write archived records into a SQLite database',
+    load: () => import('./commands/sqlite.ts'),
+  },
+  {
     name: 'archive',
     summary: 'look at archives, and verify them',
     example: 'triton archive verify -b triton-data -s orders -t 20261124',
