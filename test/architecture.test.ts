@@ -37,6 +37,17 @@ describe('the room table of docs/architecture.md', () => {
     assert.deepEqual(forbidden, [])
   })
 
+  test('lets the local engine read records for its page only', () => {
+    const readers = files.filter(
+      (file) => roomOf(file) === 'local' && [...importsOf(file)].some((target) => roomOf(target) === 'record'),
+    )
+    assert.deepEqual(
+      readers.filter((file) => !file.startsWith('local/console/')),
+      [],
+    )
+    assert.ok(readers.length > 0)
+  })
+
   test('is a table that can forbid', () => {
     assert.equal(ruleOf.get('journal')?.allowed('kinesis'), false)
     assert.equal(ruleOf.get('local')?.allowed('producer'), false)

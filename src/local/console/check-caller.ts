@@ -10,11 +10,14 @@ export function checkCaller({ headers, connection }: ApiRequest, listeningHost: 
   const authority = String(headers[':authority'] ?? headers['host'] ?? '')
   const host = hostIn(authority)
   const isOurs =
-    host === 'localhost' || isLoopback(host) || host === listeningHost || host === plainAddress(connection.localAddress)
+    isNameOfNeighbour(host) ||
+    isLoopback(host) ||
+    host === listeningHost.toLowerCase() ||
+    host === plainAddress(connection.localAddress)
   if (!isOurs)
     throw new ConsoleRefusal(
       403,
-      `The host '${authority}' is not this engine's. Ask for it as localhost, or by the address at which it listens.`,
+      `The host '${authority}' is not this engine's. Ask for it as localhost, by the address at which it listens, or by a name without a dot.`,
     )
   const origin = headers['origin']
   if (origin !== undefined && !/^https?:\/\//.test(String(origin))) throw foreignOrigin(String(origin))
@@ -37,6 +40,14 @@ function foreignOrigin(origin: string): ConsoleRefusal {
 function hostIn(authority: string): string {
   const match = /^(?:\[([0-9a-fA-F:.]+)\]|([a-zA-Z0-9_.-]+))(?::\d{1,5})?$/.exec(authority)
   return (match?.[1] ?? match?.[2] ?? '').toLowerCase()
+}
+
+/**
+ * `localhost`, or the name of a container: nobody on the internet has a name without a dot, so none leads here that a
+ * stranger made.
+ */
+function isNameOfNeighbour(host: string): boolean {
+  return /^(?=.*[a-z])[a-z0-9_-]+$/.test(host)
 }
 
 function isLoopback(host: string): boolean {
