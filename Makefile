@@ -9,7 +9,7 @@ SOURCES := $(shell find src bin -type f)
 CLIENT_TESTS = $(shell find test/clients -name '*.client.ts' | sort)
 TESTS = $(shell find test -name '*.test.ts' | sort)
 # A test that waits for what never comes ends as a failure that says where, not as a run without an end.
-RUN_TESTS := node --import tsx --test --test-timeout=300000 --test-reporter=spec
+RUN_TESTS := node --import tsx --test --test-timeout=600000 --test-reporter=spec
 INPUT ?=
 SEEDS ?= 1000
 SEED ?=

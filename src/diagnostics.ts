@@ -325,6 +325,8 @@ export type Diagnostic =
       recordCount: number
       reason: 'refused' | 'given-up'
       errorCode: string
+      /** An answer to one of their attempts never came: they may stand in the stream all the same. */
+      mayHaveBeenWritten: boolean
     }
   | {
       /** A logical stream's records came back; nothing of it is sent for `delayMs`. */

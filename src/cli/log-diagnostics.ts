@@ -210,7 +210,8 @@ export function describeDiagnostic(news: Diagnostic): [level: Level, message: st
       return [
         'error',
         `${news.recordCount} records for ${news.stream} are lost, ` +
-          `${news.reason === 'refused' ? 'refused by Kinesis' : 'given up after their time'}: ${news.errorCode}`,
+          `${news.reason === 'refused' ? 'refused by Kinesis' : 'given up after their time'}: ${news.errorCode}` +
+          (news.mayHaveBeenWritten ? ' (they may have been written all the same)' : ''),
       ]
     case 'stream-resting':
       return ['warn', `${news.recordCount} records for ${news.stream} came back; next attempt in ${ms(news.delayMs)}`]

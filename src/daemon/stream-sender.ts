@@ -44,6 +44,8 @@ export class StreamSender {
   #isQueueEmpty = false
   #failuresInRow = 0
   #missingSinceMs: number | undefined
+  /** Entries one of whose attempts had no answer; a clear no to a later one doesn't wash that away. */
+  readonly #doubted = new WeakSet<PutEntry>()
   #wake: (() => void) | undefined
 
   constructor(queue: RecordQueue, producer: Producer, options: SenderOptions) {
@@ -151,6 +153,7 @@ export class StreamSender {
     const missingMs = this.#missingSinceMs === undefined ? 0 : nowMs - this.#missingSinceMs
     const sorted: { [fate in Fate]: PutFailed[] } = { again: [], 'given-up': [], refused: [] }
     for (const failure of failed) {
+      if (failure.mayHaveBeenWritten) this.#doubted.add(failure.record)
       const facts = { error: failure.error, ageMs: nowMs - chunk.sinceMs, missingMs }
       sorted[judgeFailure(facts, { recordTtlMs, missingStreamMs })].push(failure)
     }
@@ -170,10 +173,16 @@ export class StreamSender {
   }
 
   #tellLost(lost: readonly PutFailed[], reason: 'refused' | 'given-up'): void {
-    const counts = new Map<string, number>()
-    for (const { code } of lost) counts.set(code, (counts.get(code) ?? 0) + 1)
-    for (const [errorCode, recordCount] of counts)
-      report({ type: 'records-lost', stream: this.#options.streamName, recordCount, reason, errorCode })
+    const counts = new Map<string, { errorCode: string; mayHaveBeenWritten: boolean; recordCount: number }>()
+    for (const { code: errorCode, record } of lost) {
+      const mayHaveBeenWritten = this.#doubted.has(record)
+      const group = `${errorCode} ${mayHaveBeenWritten}`
+      const counted = counts.get(group) ?? { errorCode, mayHaveBeenWritten, recordCount: 0 }
+      counted.recordCount++
+      counts.set(group, counted)
+    }
+    for (const counted of counts.values())
+      report({ type: 'records-lost', stream: this.#options.streamName, reason, ...counted })
   }
 }
 

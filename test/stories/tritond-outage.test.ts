@@ -45,7 +45,9 @@ test('in memory mode exactly the counted number is missing when Kinesis was away
   await outage.begin()
   await writer.putDuring(outageMs)
   while ((await figureOf(program, accepted)) < writer.count) await pause(20)
-  const lost = () => toldBy(program, 'records-lost').reduce((sum, { recordCount }) => sum + Number(recordCount), 0)
+  const countOf = (losses: ReturnType<typeof toldBy>) =>
+    losses.reduce((sum, loss) => sum + Number(loss['recordCount']), 0)
+  const lost = () => countOf(toldBy(program, 'records-lost'))
   await program.until(() => lost() > 0)
   await outage.end()
   await writer.put(500)
@@ -53,7 +55,15 @@ test('in memory mode exactly the counted number is missing when Kinesis was away
   program.child.kill('SIGTERM')
   assert.equal((await program.ended()).exitCode, 0)
   const arrived = new Set((await place.allRecords()).map(({ bytes }) => String(bytes)))
-  assert.equal(writer.missingIn(arrived).length, lost())
+  // A machine so slow that an answer comes after the record's time can't know about those records, and says so.
+  const doubtful = countOf(
+    toldBy(program, 'records-lost').filter(({ mayHaveBeenWritten }) => mayHaveBeenWritten === true),
+  )
+  const missing = writer.missingIn(arrived).length
+  assert.ok(
+    missing <= lost() && missing >= lost() - doubtful,
+    `${missing} missing, ${lost()} told, ${doubtful} in doubt`,
+  )
   assert.ok(lost() > 0)
   assert.deepEqual([...new Set(toldBy(program, 'records-lost').map(({ reason }) => reason))], ['given-up'])
 })
