@@ -10,6 +10,7 @@ import type { CheckpointTarget, IterateOptions, StartPosition } from './consumer
 import type { StreamIterator } from './consumer/stream-iterator.ts'
 import type { Decode } from './consumer/stream-record.ts'
 import { ClosedError, RecordError } from './errors.ts'
+import { given } from './given.ts'
 import { Worker } from './group/worker.ts'
 import type { WorkerOptions } from './group/worker-options.ts'
 import { createAwsKinesisApi } from './kinesis/aws-kinesis-api.ts'
@@ -154,12 +155,13 @@ export class Stream<T = unknown> implements AsyncDisposable {
   /** What every named iterator is a call of. Options go before those that the stream was made with. */
   iterate(start: StartPosition, options: IterateOptions = {}): StreamIterator<T> {
     this.#refuseIfClosed('read from')
-    const { clock = systemClock, random = systemRandom, consumer } = this.#options
-    const given = [this.#closing.signal, consumer?.signal, options.signal].filter((signal) => signal !== undefined)
+    const { clock = systemClock, random = systemRandom, consumer = {} } = this.#options
+    const signals = [this.#closing.signal, consumer.signal, options.signal].filter((signal) => signal !== undefined)
+    const asked = { checkpoint: this.#checkpointTarget, ...given(consumer), ...given(options) }
     return iterate<T>(
       { api: this.#api, stream: this.definition.name, decode: this.#codec.decode as Decode<T> },
       start,
-      { clock, random, checkpoint: this.#checkpointTarget, ...consumer, ...options, signal: AbortSignal.any(given) },
+      { clock, random, ...asked, signal: AbortSignal.any(signals) },
     )
   }
 
@@ -170,10 +172,10 @@ export class Stream<T = unknown> implements AsyncDisposable {
   openWorker(leases: LeaseStore, options: WorkerOptions<T>, closesLeases = false): Worker<T> {
     this.#refuseIfClosed('read from')
     const { clock = systemClock, random = systemRandom } = this.#options
-    const given = [this.#closing.signal, options.signal].filter((signal) => signal !== undefined)
+    const signals = [this.#closing.signal, options.signal].filter((signal) => signal !== undefined)
     return new Worker<T>(
       { api: this.#api, stream: this.definition.name, decode: this.#codec.decode as Decode<T>, leases, closesLeases },
-      { clock, random, ...options, signal: AbortSignal.any(given) },
+      { clock, random, ...options, signal: AbortSignal.any(signals) },
     )
   }
 
@@ -185,14 +187,14 @@ export class Stream<T = unknown> implements AsyncDisposable {
   replay(store: ArchiveStore, options: StreamReplayOptions): Replay<T> {
     this.#refuseIfClosed('replay')
     const { clock = systemClock, consumer, client, checkpointStore } = this.#options
-    const given = [this.#closing.signal, options.signal].filter((signal) => signal !== undefined)
+    const signals = [this.#closing.signal, options.signal].filter((signal) => signal !== undefined)
     const { name, format } = this.definition
     const keepsCheckpoints = client !== undefined || checkpointStore !== undefined
     return new Replay<T>({ api: this.#api, stream: name, format }, store, {
       ...(keepsCheckpoints && { checkpoint: this.#checkpointTarget }),
       ...{ clock, live: { ...consumer } },
       ...options,
-      signal: AbortSignal.any(given),
+      signal: AbortSignal.any(signals),
     })
   }
 

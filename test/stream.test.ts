@@ -237,7 +237,7 @@ describe('a stream', () => {
     await using absent = getStream('orders', configOf('never_made'))
     await assert.rejects(absent.listShards(), NotFoundError)
     await assert.rejects(readAll(absent.buildIteratorForAll()), NotFoundError)
-    const gone = await startTestEngine()
+    await using gone = await startTestEngine()
     await gone.close()
     const config = parseConfig(`orders: {name: o, partition_key: id, endpoint: "${gone.endpoint}"}`, 'triton.yaml')
     await using stream = getStream('orders', config, { consumer: { startDeadlineMs: 100 } })

@@ -1,5 +1,6 @@
 import { type Clock, systemClock } from '../clock.ts'
 import { ConfigError } from '../errors.ts'
+import { given } from '../given.ts'
 import type { KinesisApi } from '../kinesis/kinesis-api.ts'
 import { type Random, systemRandom } from '../random.ts'
 import type { StatsdPlace } from './statsd-reporter.ts'
@@ -68,13 +69,12 @@ export const leastMemoryBytes = 16 * 1024 * 1024
 
 /** Defaults filled in and every number in its range, or a `ConfigError` that says which is not. */
 export function resolveTritondOptions(options: TritondOptions, environment: NodeJS.ProcessEnv): ResolvedTritondOptions {
-  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
   const resolved: ResolvedTritondOptions = {
     host: environment['TRITON_ZMQ_HOST'] || defaultHost,
     port: portFrom('TRITON_ZMQ_PORT', environment['TRITON_ZMQ_PORT'], defaultPort),
     ...statsdFrom(environment),
     ...defaults,
-    ...given,
+    ...given(options),
   }
   check('port', resolved.port, 0, 65_535)
   check('flushMs', resolved.flushMs, 0, 60_000)

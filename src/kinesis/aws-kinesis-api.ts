@@ -16,6 +16,7 @@ import {
 } from '@aws-sdk/client-kinesis'
 import { NodeHttpHandler } from '@smithy/node-http-handler'
 import { ClosedError, FormatError } from '../errors.ts'
+import { given } from '../given.ts'
 import { AwsBodyProtocol, type BodyOutput } from './aws-body-protocol.ts'
 import { callErrorOf, garbageError } from './aws-call-error.ts'
 import { type AwsConnection, checkEndpoint, completeConnection } from './aws-connection.ts'
@@ -59,7 +60,7 @@ class AwsKinesisApi implements KinesisApi {
 
   constructor(options: AwsKinesisOptions) {
     if (options.endpoint !== undefined) checkEndpoint(options.endpoint)
-    this.#options = { ...defaults, ...options }
+    this.#options = { ...defaults, ...given(options) }
   }
 
   async putRecords(stream: string, entries: readonly PutEntry[], signal?: AbortSignal): Promise<PutAnswer[]> {

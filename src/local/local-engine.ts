@@ -1,9 +1,9 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Clock, systemClock } from '../clock.ts'
+import type { Clock } from '../clock.ts'
 import { report } from '../diagnostics.ts'
 import { ConfigError } from '../errors.ts'
-import { type Disk, systemDisk } from '../journal/disk.ts'
+import type { Disk } from '../journal/disk.ts'
 import { ApiError } from './api-error.ts'
 import { consoleAnswerer, isForConsole } from './console/answer-console.ts'
 import { EngineMetrics } from './console/engine-metrics.ts'
@@ -18,6 +18,7 @@ import { createStream } from './operations/create-stream.ts'
 import { operations } from './operations/operations.ts'
 import { PageTokens } from './page-tokens.ts'
 import { bothRefusals } from './record-refusals.ts'
+import { type EngineSettings, resolveEngineOptions } from './resolve-engine-options.ts'
 import { checkConstraints } from './shapes/check-constraints.ts'
 import { withLegacyLimits } from './shapes/shape.ts'
 import { ShardIterators } from './shard-iterators.ts'
@@ -107,35 +108,9 @@ export interface LocalEngine {
   [Symbol.asyncDispose](): Promise<void>
 }
 
-const defaults = {
-  port: 0,
-  host: '127.0.0.1',
-  dataDir: 'memory',
-  accountId: '000000000000',
-  region: 'us-east-1',
-  shardLimit: 500,
-  createStreamMs: 500,
-  updateStreamMs: 500,
-  deleteStreamMs: 500,
-  subscriptionLifeMs: 300_000,
-  resubscribeAfterMs: 5_000,
-  idleEventMs: 5_000,
-  sync: 'interval',
-  legacyLimits: false,
-  limits: 'none',
-  streams: [],
-  faults: [],
-  faultSeed: 1,
-  tls: false,
-  testControls: false,
-  metrics: false,
-  clock: systemClock,
-  disk: systemDisk,
-} satisfies Required<LocalEngineOptions>
-
 /** Starts a Kinesis of your own: any AWS SDK works against its `endpoint`, with any credentials. */
 export async function startLocalEngine(options: LocalEngineOptions = {}): Promise<LocalEngine> {
-  const settings: Required<LocalEngineOptions> = { ...defaults, ...options }
+  const settings = resolveEngineOptions(options)
   const isInMemory = settings.dataDir === 'memory'
   const store = isInMemory ? createMemoryStateStore() : await openSqliteStateStore(settings.dataDir, settings.sync)
   try {
@@ -146,7 +121,7 @@ export async function startLocalEngine(options: LocalEngineOptions = {}): Promis
   }
 }
 
-async function startWith(store: StateStore, given: Required<LocalEngineOptions>): Promise<LocalEngine> {
+async function startWith(store: StateStore, given: EngineSettings): Promise<LocalEngine> {
   const movable = given.testControls ? movableClock(given.clock) : undefined
   const settings = { ...given, clock: movable ?? given.clock }
   const { clock, dataDir, host, port } = settings
@@ -197,12 +172,7 @@ function movableClock(clock: Clock): MovableClock {
   return clock instanceof MovableClock ? clock : new MovableClock(clock)
 }
 
-function coreOf(
-  settings: Required<LocalEngineOptions>,
-  store: StateStore,
-  streams: Streams,
-  closing: AbortSignal,
-): EngineCore {
+function coreOf(settings: EngineSettings, store: StateStore, streams: Streams, closing: AbortSignal): EngineCore {
   const { clock } = settings
   const faults = new Faults(clock, new Set(operations.keys()))
   const limits = resolveRateLimits(settings.limits)
@@ -228,12 +198,12 @@ function coreOf(
   }
 }
 
-function subscriptionTimes(settings: Required<LocalEngineOptions>): SubscriptionTimes {
+function subscriptionTimes(settings: EngineSettings): SubscriptionTimes {
   const { subscriptionLifeMs: lifeMs, resubscribeAfterMs: replaceAfterMs, idleEventMs } = settings
   return { lifeMs, replaceAfterMs, idleEventMs }
 }
 
-function servedOperations({ legacyLimits }: Required<LocalEngineOptions>): Map<string, ServedOperation> {
+function servedOperations({ legacyLimits }: EngineSettings): Map<string, ServedOperation> {
   return new Map(
     [...operations].map(([name, operation]) => {
       const input = legacyLimits ? withLegacyLimits(operation.input) : operation.input
@@ -254,7 +224,7 @@ function trusted({ certificate, file }: Certificate): NonNullable<LocalEngine['c
   return { pem: certificate, ...(file !== undefined && { file }) }
 }
 
-function createStreams(core: EngineCore, wanted: Required<LocalEngineOptions>['streams']): void {
+function createStreams(core: EngineCore, wanted: EngineSettings['streams']): void {
   const immediately = { ...core, createStreamMs: 0 }
   for (const { name, shardCount } of wanted) {
     if (core.streams.get(name) !== undefined) continue
@@ -276,7 +246,7 @@ const memoryPlace: RecordPlace = {
   remove: async () => undefined,
 }
 
-function diskPlace({ dataDir, sync, clock, disk }: Required<LocalEngineOptions>): RecordPlace {
+function diskPlace({ dataDir, sync, clock, disk }: EngineSettings): RecordPlace {
   const directoryOf = (serial: number) => join(dataDir, 'streams', String(serial))
   return {
     open: (serial) => openJournalStreamLog({ dir: directoryOf(serial), sync, clock, disk }),

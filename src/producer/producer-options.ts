@@ -1,5 +1,6 @@
 import { type Clock, systemClock } from '../clock.ts'
 import { ConfigError } from '../errors.ts'
+import { given } from '../given.ts'
 import { highestMaxRecordBytes, maxBatchBytes, maxBatchRecords } from '../kinesis/limits.ts'
 import { type Random, systemRandom } from '../random.ts'
 
@@ -56,8 +57,7 @@ export type ResolvedProducerOptions = ProducerOptions & Required<Omit<ProducerOp
 
 /** Defaults filled in and every number in its range, or a `ConfigError` that says which is not. */
 export function resolveProducerOptions(options: ProducerOptions): ResolvedProducerOptions {
-  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
-  const resolved: ResolvedProducerOptions = { ...defaults, ...given }
+  const resolved: ResolvedProducerOptions = { ...defaults, ...given(options) }
   checkInteger('batchRecords', resolved.batchRecords, 1, maxBatchRecords)
   checkInteger('batchBytes', resolved.batchBytes, 1, maxBatchBytes)
   checkInteger('requestsInFlight', resolved.requestsInFlight, 1, 10_000)

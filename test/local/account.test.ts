@@ -88,7 +88,7 @@ overEachWire('3.2 DescribeAccountSettings and UpdateAccountSettings', (test, wir
   test('survive a restart', async () => {
     const dataDir = mkdtempSync(join(tmpdir(), 'triton-account-'))
     try {
-      const first = await startTestEngine({ dataDir })
+      await using first = await startTestEngine({ dataDir })
       await ask(first.endpoint, 'UpdateAccountSettings', commitment('DISABLED'))
       const kept = await ask(first.endpoint, 'UpdateAccountSettings', commitment('ENABLED'))
       await first.close()
@@ -135,7 +135,7 @@ overEachWire('3.2 resource policies', (test, wire) => {
   test('survive a restart', async () => {
     const dataDir = mkdtempSync(join(tmpdir(), 'triton-policy-'))
     try {
-      const first = await startTestEngine({ dataDir, streams })
+      await using first = await startTestEngine({ dataDir, streams })
       await ask(first.endpoint, 'PutResourcePolicy', { ResourceARN, Policy: 'kept' })
       await first.close()
       await using second = await startTestEngine({ dataDir })

@@ -85,7 +85,7 @@ for (const wire of wires)
       const startedMs = performance.now()
       await engine.close()
       assert.equal(await outcome, 'cut')
-      assert.ok(performance.now() - startedMs < 1_000)
+      assert.ok(performance.now() - startedMs < 4_500, 'nobody waits until the patience with requests is over')
     })
 
     test('of garbage-body or half-body spoils the answer', async () => {

@@ -68,7 +68,7 @@ overEachWire('3.1 settings that take their time', (test) => {
     const dataDir = mkdtempSync(join(tmpdir(), 'triton-settings-'))
     try {
       const clock = new ManualClock()
-      const first = await startTestEngine({ clock, dataDir, streams, updateStreamMs: 1_000 })
+      await using first = await startTestEngine({ clock, dataDir, streams, updateStreamMs: 1_000 })
       const key = { ...S, EncryptionType: 'KMS', KeyId: 'k' }
       await ask(first.endpoint, 'StartStreamEncryption', key)
       await clock.advance(1_000)

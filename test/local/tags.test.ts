@@ -221,7 +221,7 @@ overEachWire('3.2 tags', (test) => {
   test('survive a restart, whatever their keys are called', async () => {
     const dataDir = await mkdtemp(join(tmpdir(), 'triton-tags-'))
     try {
-      const first = await startLocalEngine({ dataDir, streams })
+      await using first = await startLocalEngine({ dataDir, streams })
       await ask(
         first.endpoint,
         'AddTagsToStream',

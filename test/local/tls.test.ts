@@ -76,7 +76,7 @@ describe('an engine with TLS', () => {
   })
 
   test('ends idle connections and half greetings at once when it closes', async () => {
-    const engine = await startTestEngine({ tls: true, streams })
+    await using engine = await startTestEngine({ tls: true, streams })
     const ca = engine.certificate?.pem ?? ''
     const silent = connect(engine.port, '127.0.0.1', () => silent.write(Buffer.of(0x16, 3, 1)))
     const idle = tls.connect({ port: engine.port, host: '127.0.0.1', ca })
@@ -127,7 +127,7 @@ describe('the certificate', () => {
 
   test('is kept with the data, its key for nobody else to read', async () => {
     using place = new Place()
-    const first = await startTestEngine({ tls: true, dataDir: place.dir })
+    await using first = await startTestEngine({ tls: true, dataDir: place.dir })
     await first.close()
     await using second = await startTestEngine({ tls: true, dataDir: place.dir, streams })
     assert.deepEqual(second.certificate, first.certificate)

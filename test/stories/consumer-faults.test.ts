@@ -44,14 +44,18 @@ async function newStream(shardCount: number): Promise<string> {
 function read(stream: string, start: StartPosition, options: IterateOptions = {}, through = impatientApi) {
   const decode = (bytes: Uint8Array) => ({ data: Buffer.from(bytes).toString() })
   const pace = { untilCaughtUp: true, idlePollMs: 5, callsPerSecond: 1_000, limit: 30, clock: hasty }
-  return iterate({ api: through, stream, decode }, start, { ...pace, ...options })
+  // A minute of the wall's clock: how early a start is given up is told elsewhere, too.
+  const startDeadlineMs = 60_000 * hurry
+  return iterate({ api: through, stream, decode }, start, { ...pace, startDeadlineMs, ...options })
 }
+
+const hurry = 50
 
 /** Waits a fiftieth of what it is asked to: how long pauses are is told elsewhere. */
 const hasty: Clock = {
   ...systemClock,
-  monotonic: () => systemClock.monotonic() * 50,
-  setTimer: (act, ms) => systemClock.setTimer(act, ms / 50),
+  monotonic: () => systemClock.monotonic() * hurry,
+  setTimer: (act, ms) => systemClock.setTimer(act, ms / hurry),
 }
 
 async function drain(iterator: AsyncIterable<{ data: string | undefined }>): Promise<string[]> {
@@ -184,15 +188,17 @@ test('a time before all that the stream keeps is told, and one that it keeps is 
   through.close()
 })
 
-test('an engine that goes down and comes back on its directory is waited for', async () => {
+test('an engine that goes down and comes back on its directory is waited for', async (t) => {
   const dataDir = await mkdtemp(join(tmpdir(), 'triton-outage-'))
-  let outage = await startTestEngine({ dataDir })
-  const { port } = outage
-  const through = createAwsKinesisApi({ endpoint: outage.endpoint, region: 'us-east-1' })
+  t.after(() => rm(dataDir, { recursive: true }))
+  await using before = await startTestEngine({ dataDir })
+  const { port } = before
+  const through = createAwsKinesisApi({ endpoint: before.endpoint, region: 'us-east-1' })
+  t.after(() => through.close())
   await through.createStream('outage', 2)
   const load = new NumberedLoad(through, 'outage')
   await load.putRounds(5)
-  const iterator = read('outage', { from: 'oldest' }, { untilCaughtUp: false }, through)
+  await using iterator = read('outage', { from: 'oldest' }, { untilCaughtUp: false }, through)
   const lines: string[] = []
   const reading = (async () => {
     for await (const { data } of iterator) {
@@ -208,15 +214,12 @@ test('an engine that goes down and comes back on its directory is waited for', a
     })
   })
   await iterator.ready()
-  await outage.close()
+  await before.close()
   await isRefused
-  outage = await startTestEngine({ dataDir, port })
+  await using _ = await startTestEngine({ dataDir, port })
   await load.putRounds(5)
   await reading
   assert.deepEqual(load.faultsIn(lines), [])
-  through.close()
-  await outage.close()
-  await rm(dataDir, { recursive: true })
 })
 
 test('a stream that is out of reach from the start is given up after the deadline, in words that help', async () => {
