@@ -1,6 +1,8 @@
+import { StoreMetrics } from '../archive/store-metrics.ts'
 import { storeStream } from '../archive/store-stream.ts'
 import { WriteLease } from '../archive/write-lease.ts'
 import { openLeaseStore } from '../checkpoint/open-checkpoint-store.ts'
+import { MetricsServer } from '../daemon/metrics-server.ts'
 import { createAwsKinesisApi } from '../kinesis/aws-kinesis-api.ts'
 import type { StoreFlags } from './commands/store.ts'
 import { UsageError } from './exit-code.ts'
@@ -29,6 +31,9 @@ export async function storeRecords(flags: StoreFlags): Promise<void> {
     ...(endpoint !== undefined && { endpoint }),
   })
   try {
+    using metrics = flags.metrics === undefined ? undefined : await StoreMetrics.open()
+    await using server = metrics && (await MetricsServer.open('127.0.0.1', flags.metrics ?? 0, metrics))
+    if (server) tell(`triton: metrics at ${server.endpoint}/metrics`)
     await using store = requiredStoreFrom({ ...flags, ...(region !== undefined && { region }) })
     await using leases = openLeaseStore(db)
     await leases.init()

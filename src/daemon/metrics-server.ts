@@ -17,7 +17,7 @@ export interface ServedMetrics {
  *     /healthz   200 as long as the daemon answers at all
  *     /readyz    200 or 503, and a line for the config, the spool and Kinesis
  */
-export class MetricsServer {
+export class MetricsServer implements AsyncDisposable {
   readonly endpoint: string
   readonly #server: Server
 
@@ -42,6 +42,10 @@ export class MetricsServer {
       server.listen(port, host, resolve)
     })
     return new MetricsServer(server)
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
   }
 
   async close(): Promise<void> {

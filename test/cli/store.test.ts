@@ -39,8 +39,11 @@ test('SIGTERM seals what was read, and cat prints it', async () => {
   using place = placeFor('a')
   await put('a', 300)
   const url = pathToFileURL(place.directory).href
-  const storing = place.start(['store', '-s', 'a', '--store', url, '-vv'])
+  const storing = place.start(['store', '-s', 'a', '--store', url, '--metrics', '0', '-vv'])
   await storing.until(({ stderr }) => (stderr.match(/"recordCount":[1-9]\d*,"pageBytes"/g)?.length ?? 0) >= 2)
+  const metrics = await fetch(/http:\/\/\S+\/metrics/.exec(storing.stderr)?.[0] ?? '').then((answer) => answer.text())
+  assert.match(metrics, /triton_store_records_read_total\{stream="a"\} 300/)
+  assert.match(metrics, /triton_store_seconds_behind_latest\{stream="a",shard="shardId-000000000001"\} 0/)
   storing.child.kill('SIGTERM')
   const { exitCode, stderr } = await storing.ended()
   assert.equal(exitCode, 0, stderr)

@@ -17,6 +17,7 @@ export interface StoreFlags extends StreamFlags, StorePlaceFlags {
   drainMs?: number
   leaseMs?: number
   untilCaughtUp?: boolean
+  metrics?: number
 }
 
 export function define(command: Command): void {
@@ -39,6 +40,11 @@ export function define(command: Command): void {
     .option('--rotate-bytes <bytes>', 'how large an object grows (default: 128MiB)', byteSize)
     .option('--drain-ms <ms>', 'how long storing may take after SIGTERM (default: 25000)', wholeNumber(0))
     .option('--lease-ms <ms>', 'when another may take over from one that is dead (default: 10000)', wholeNumber(100))
+    .option(
+      '--metrics <port>',
+      'answer Prometheus at /metrics of this port of 127.0.0.1; 0 takes a free one',
+      wholeNumber(0),
+    )
     .option('--until-caught-up', 'end at the tip instead of waiting for more')
     .addHelpText(
       'after',
