@@ -3,6 +3,7 @@ import { join, relative, resolve } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { getStream, initCheckpointTable, loadConfig, type Stream } from 'triton-kinesis'
+import { type ArchiveProof, runArchiveAct } from './archive-act.ts'
 import { type DaemonProof, runDaemonAct } from './daemon-act.ts'
 import { type Input, type Row, readInput } from './input.ts'
 import { freePort, Processes } from './processes.ts'
@@ -101,9 +102,10 @@ async function runDemo({ rows, keyField, title }: Input): Promise<{ isGood: bool
   notes.follow()
   await processes.run('stream', 'create', '-s', daemonStreamName, '--shards', '2')
   const daemonProof = await runDaemonAct(processes, directory, daemonStreamName, rows, (text) => screen.tell(text))
+  const archiveProof = await runArchiveAct(processes, directory, streamName, rows.length, (text) => screen.tell(text))
   engine.kill('SIGTERM')
   await processes.ended(engine, 'the engine', longestStandstillMs)
-  return tellProof(proof, rows.length, progress, readEndedMs, daemonProof)
+  return tellProof(proof, rows.length, progress, readEndedMs, daemonProof, archiveProof)
 
   async function until(isReached: () => boolean): Promise<void> {
     let moved = { count: -1, ms: 0 }
@@ -150,9 +152,11 @@ function tellProof(
   progress: Progress,
   readEndedMs: number,
   daemon: DaemonProof,
+  archive: ArchiveProof,
 ): { isGood: boolean } {
   const missing = proof.missingOf(total)
-  const isGood = missing.length === 0 && proof.outOfOrder === 0 && daemon.missing === 0
+  const isArchived = archive.missingInCat === 0 && archive.missingInReplay === 0 && archive.differing === 0
+  const isGood = missing.length === 0 && proof.outOfOrder === 0 && daemon.missing === 0 && isArchived
   const rate = (endedMs: number) => countText(Math.round((total / (endedMs - progress.startedMs)) * 1000))
   screen.print(`
 records per shard
@@ -170,7 +174,11 @@ the proof
 
 through tritond
   every record arrived  ${daemon.missing === 0 ? `yes, all ${countText(daemon.total)}` : `NO: ${daemon.missing} missing`}
-  stored twice          ${countText(daemon.storedTwice)}, those whose way was cut by the killed daemon`)
+  stored twice          ${countText(daemon.storedTwice)}, those whose way was cut by the killed daemon
+
+in the archive
+  every record stored   ${archive.missingInCat === 0 ? `yes, all ${countText(total)}` : `NO: ${archive.missingInCat} missing`}
+  every record replayed ${archive.missingInReplay === 0 && archive.differing === 0 ? `yes, all ${countText(total)}` : `NO: ${archive.missingInReplay} missing, ${archive.differing} that are not stored`}`)
   return { isGood }
 }
 

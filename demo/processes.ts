@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { constants } from 'node:os'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { setTimeout as wait } from 'node:timers/promises'
 
 /** The demo's child processes: the engine, the reader and single commands. What was started here is ended here. */
@@ -73,16 +74,24 @@ export class Processes implements AsyncDisposable {
   }
 
   startReader(streamName: string, noteFile: string, keyField: string): ChildProcess {
-    return this.#spawn(
-      ['--import', 'tsx', join(import.meta.dirname, 'reader.ts'), streamName, noteFile, keyField],
-      true,
-    )
+    return this.#spawn(['--import', 'tsx', join(import.meta.dirname, 'reader.ts'), streamName, noteFile, keyField], {
+      hasChannel: true,
+    })
   }
 
   /** Runs one command of the program to its end. */
   async run(...words: string[]): Promise<void> {
     const child = this.#spawn([program, ...words])
     await exited(child)
+    if (child.exitCode !== 0) throw new Error(`'triton ${words.join(' ')}' failed: ${this.lastWordsOf(child)}`)
+  }
+
+  /** The same, for each line that the command prints. */
+  async readLines(words: readonly string[], onLine: (line: string) => void): Promise<void> {
+    const child = this.#spawn([program, ...words], { printsLines: true })
+    const ended = exited(child)
+    if (child.stdout) for await (const line of createInterface({ input: child.stdout })) onLine(line)
+    await ended
     if (child.exitCode !== 0) throw new Error(`'triton ${words.join(' ')}' failed: ${this.lastWordsOf(child)}`)
   }
 
@@ -131,10 +140,10 @@ export class Processes implements AsyncDisposable {
     throw new Error(`the engine did not answer within ${longestStartMs / 1000} s: ${this.lastWordsOf(engine)}`)
   }
 
-  #spawn(words: string[], hasChannel = false): ChildProcess {
+  #spawn(words: string[], { hasChannel = false, printsLines = false } = {}): ChildProcess {
     const child = spawn(process.execPath, words, {
       env: this.#environment,
-      stdio: ['ignore', 'ignore', 'pipe', ...(hasChannel ? (['ipc'] as const) : [])],
+      stdio: ['ignore', printsLines ? 'pipe' : 'ignore', 'pipe', ...(hasChannel ? (['ipc'] as const) : [])],
     })
     this.#children.add(child)
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {

@@ -127,7 +127,8 @@ class StoreJob {
       }
       await this.#drain()
     } catch (error) {
-      await this.#object?.abort()
+      // A store that does not answer is not waited for: the next start gives up what is open.
+      await Promise.race([this.#object?.abort(), sleep(this.#clock, abortPatienceMs)])
       throw error
     }
     return this.#summary
@@ -263,6 +264,9 @@ class StoreJob {
     )
   }
 }
+
+/** How long giving up an upload may take. */
+const abortPatienceMs = 2_000
 
 /** How long a look at the clock may be put off. */
 const idleMs = 60_000

@@ -16,7 +16,7 @@ let engine: LocalEngine
 let api: KinesisApi
 
 before(async () => {
-  engine = await startTestEngine({ streams: ['a', 'b', 'c', 'd', 'e'].map((name) => ({ name, shardCount: 2 })) })
+  engine = await startTestEngine({ streams: ['a', 'b', 'c', 'd', 'e', 'f'].map((name) => ({ name, shardCount: 2 })) })
   api = createAwsKinesisApi({ endpoint: engine.endpoint, region: 'us-east-1' })
 })
 after(async () => {
@@ -112,6 +112,28 @@ test('an S3 that fails for a while is waited out', async () => {
   const [day = ''] = await store.listDays()
   const read = await place.run(['cat', '-s', 'c', '-b', s3.bucket, '-t', day])
   assert.equal(read.stdout.trim().split('\n').length, 100)
+  assert.deepEqual(s3.openUploads(), [])
+})
+
+test('SIGTERM waits for a store that stalls no longer than it was told, and nothing is lost', async () => {
+  await using s3 = await startTestS3()
+  using place = placeFor('f')
+  place.env['AWS_ENDPOINT_URL_S3'] = s3.endpoint
+  await put('f', 100)
+  const words = ['store', '-s', 'f', '--bucket', s3.bucket, '--drain-ms', '300', '-vv']
+  const storing = place.start(words)
+  await storing.until(({ stderr }) => (stderr.match(/"recordCount":[1-9]\d*,"pageBytes"/g)?.length ?? 0) >= 2)
+  s3.fault = () => 'stall'
+  storing.child.kill('SIGTERM')
+  const { exitCode, stderr } = await storing.ended()
+  assert.equal(exitCode, 1)
+  assert.match(
+    stderr,
+    /did not get into s3:\/\/triton-test within 300 ms: its 100 records are read again at the next start/,
+  )
+  s3.fault = () => undefined
+  const again = await place.run([...words, '--until-caught-up'])
+  assert.match(again.stderr, /stored 100 records in 1 objects/)
   assert.deepEqual(s3.openUploads(), [])
 })
 

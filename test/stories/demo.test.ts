@@ -23,6 +23,8 @@ test("the demo takes anybody's JSON lines, however few, and proves that all were
     assert.ok(stdout.includes(happened), happened)
   assert.match(stdout, /every record read +yes, all 7\n/)
   assert.match(stdout, /every record arrived +yes, all 7\n/)
+  assert.match(stdout, /every record stored +yes, all 7\n/)
+  assert.match(stdout, /every record replayed +yes, all 7\n/)
   assert.match(stdout, /order kept per key +yes, for each of 3 keys\n/)
 })
 
