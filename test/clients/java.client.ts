@@ -27,15 +27,19 @@ describe('in Java', { concurrency: true }, () => {
     missing = await build()
   })
 
-  for (const mode of ['polling', 'fan-out'])
-    test(`two workers of the KCL read four shards through a split and a merge, ${mode}`, async (t) => {
+  for (const kcl of [
+    { mode: 'polling', isSecure: false },
+    { mode: 'fan-out', isSecure: false },
+    { mode: 'fan-out', isSecure: true },
+  ] as const)
+    test(`two workers of the KCL read four shards through a split and a merge, ${nameOf(kcl)}`, async (t) => {
       if (isMissing(t, missing)) return
-      await using place = await startKcl(mode)
-      const { workers, engine } = place
-      await using load = startLoad(engine.endpoint)
-      const ranges = await openRanges(engine.endpoint)
+      await using place = await startKcl(kcl)
+      const { workers, endpoint } = place
+      await using load = startLoad(endpoint)
+      const ranges = await openRanges(endpoint)
 
-      await workers.until(`both workers read in ${mode} mode`, ({ readBy }) => readBy.size === 2)
+      await workers.until('both workers read', ({ readBy }) => readBy.size === 2)
       await load.client.send(
         new sdk.SplitShardCommand({ ...S, ShardToSplit: ranges[0]?.ShardId, NewStartingHashKey: middleOf(ranges[0]) }),
       )
@@ -88,6 +92,15 @@ describe('in Java', { concurrency: true }, () => {
   })
 })
 
+interface KclMode {
+  mode: 'polling' | 'fan-out'
+  isSecure: boolean
+}
+
+function nameOf({ mode, isSecure }: KclMode): string {
+  return isSecure ? `${mode} over TLS` : mode
+}
+
 const S = { StreamName: 's' }
 const quietLog = '-Dorg.slf4j.simpleLogger.defaultLogLevel=error'
 
@@ -114,22 +127,37 @@ async function build(): Promise<string | undefined> {
 }
 
 /** An engine, a DynamoDB for the KCL's tables, and two workers. */
-async function startKcl(mode: string) {
-  const engine = await startTestEngine({ streams: [{ name: 's', shardCount: 4 }] })
+async function startKcl({ mode, isSecure }: KclMode) {
+  const dir = mkdtempSync(join(tmpdir(), 'triton-kcl-'))
+  const engine = await startTestEngine({
+    dataDir: join(dir, 'data'),
+    tls: isSecure,
+    streams: [{ name: 's', shardCount: 4 }],
+  })
   const dynalite = createRequire(import.meta.url)('dynalite') as (options: object) => import('node:http').Server
   const tables = dynalite({ createTableMs: 0, updateTableMs: 0, deleteTableMs: 0 })
   tables.listen(0, '127.0.0.1')
   await once(tables, 'listening')
   const { port } = tables.address() as { port: number }
-  const args = ['-cp', classPath, quietLog, 'Workers', engine.endpoint, `http://127.0.0.1:${port}`, 'app', 's', mode]
+  const trust = isSecure ? await trustStore(join(dir, 'trust.p12'), engine.certificate?.file ?? '') : []
+  const places = [engine.endpoint, `http://127.0.0.1:${port}`, 'app', 's', mode]
+  const args = ['-cp', classPath, quietLog, ...trust, 'Workers', ...places]
   const workers = new Workers(spawn('java', args, { stdio: ['pipe', 'pipe', 'pipe'] }))
   const dispose = async () => {
     await workers[Symbol.asyncDispose]()
     tables.closeAllConnections()
     await new Promise((close) => tables.close(close))
     await engine.close()
+    rmSync(dir, { recursive: true })
   }
-  return { engine, workers, [Symbol.asyncDispose]: dispose }
+  return { endpoint: `http://127.0.0.1:${engine.port}`, workers, [Symbol.asyncDispose]: dispose }
+}
+
+/** What makes Java trust the certificate. */
+async function trustStore(file: string, certificate: string): Promise<string[]> {
+  const store = ['-keystore', file, '-storetype', 'PKCS12', '-storepass', 'changeit']
+  await run('keytool', ['-importcert', '-noprompt', '-alias', 'triton', '-file', certificate, ...store])
+  return [`-Djavax.net.ssl.trustStore=${file}`, '-Djavax.net.ssl.trustStorePassword=changeit']
 }
 
 /** What the workers tell, line by line. */

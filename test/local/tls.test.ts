@@ -40,6 +40,21 @@ describe('an engine with TLS', () => {
     assert.deepEqual((await ask(plain, 'ListStreams', {})).StreamNames, ['s'])
   })
 
+  test('serves HTTP/2 with prior knowledge within TLS, as the AWS SDK for Java begins it', async () => {
+    await using engine = await startTestEngine({ tls: true, streams })
+    const ca = engine.certificate?.pem ?? ''
+    const socket = tls.connect({ port: engine.port, host: '127.0.0.1', ca })
+    await once(socket, 'secureConnect')
+    assert.equal(socket.alpnProtocol, false)
+    // Node's client, too, wants to be told that it was chosen.
+    socket.alpnProtocol = 'h2'
+    const session = http2.connect(engine.endpoint, { createConnection: () => socket })
+    const stream = session.request({ ':method': 'POST', ':path': '/', ...headers }, { endStream: false })
+    stream.end('{}')
+    assert.deepEqual(await namesIn(stream), ['s'])
+    session.close()
+  })
+
   test('serves the AWS SDK', async () => {
     await using engine = await startTestEngine({ tls: true, streams })
     const requestHandler = new NodeHttpHandler({ httpsAgent: new https.Agent({ ca: engine.certificate?.pem ?? '' }) })

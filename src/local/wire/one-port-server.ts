@@ -11,8 +11,8 @@ import type { StreamedAnswer } from './streamed-answer.ts'
 
 /**
  * HTTP/1.1 and HTTP/2 on one port, plain and, with a certificate, over TLS: the AWS SDK for JavaScript speaks plain HTTP/2
- * by default, most others HTTP/1.1. The first bytes of a connection tell: 0x16 begins TLS, and then ALPN chooses;
- * `PRI ` is HTTP/2 with prior knowledge.
+ * by default, most others HTTP/1.1. The first bytes of a connection tell: 0x16 begins TLS, and then ALPN chooses, or the
+ * first bytes within; `PRI ` is HTTP/2 with prior knowledge.
  */
 export interface OnePortServer {
   readonly port: number
@@ -91,8 +91,10 @@ export async function listenOnOnePort(options: OnePortOptions): Promise<OnePortS
   /** Connections of which we don't know yet what they speak, by their peer, which is the same below and above TLS. */
   const unidentified = new Map<string, net.Socket>()
   const take = (socket: net.Socket, kind: ConnectionKind) => {
-    // Within TLS it is ALPN that leads to HTTP/2.
-    const servers = { tls: socket instanceof tls.TLSSocket ? undefined : secure, http1, http2: h2 }
+    const isSecure = socket instanceof tls.TLSSocket
+    const servers = { tls: isSecure ? undefined : secure, http1, http2: h2 }
+    // The SDK for Java begins HTTP/2 within TLS without asking; Node's server looks only for what ALPN has chosen.
+    if (isSecure && kind === 'http2') socket.alpnProtocol = 'h2'
     if (kind !== 'tls') unidentified.delete(peerOf(socket))
     // Half a connection is of no use to HTTP/2, and its session would never hear of the end.
     if (kind === 'http2') socket.allowHalfOpen = false
