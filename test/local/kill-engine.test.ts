@@ -30,10 +30,13 @@ test('9 kill -9 at any moment under puts, splits and merges loses and repeats no
       const { endpoint } = engine
       await history.checkNews(endpoint, life % 50 === 49)
       const lanes = [0, 1, 2, 3].map((lane) => putAgainAndAgain(endpoint, `${life}.${lane}`, history, random))
-      const lives = Promise.allSettled([...lanes, reshardAgainAndAgain(endpoint, history, random)])
-      await new Promise((resolve) => setTimeout(resolve, random.next() * 500))
+      const work = [...lanes, reshardAgainAndAgain(endpoint, history, random)]
+      const ended = Promise.allSettled(work)
+      // None of them ends by itself, unless something is wrong.
+      await Promise.race([history.moreRequests(Math.floor(random.next() * 60)), ...work])
+      await new Promise((resolve) => setTimeout(resolve, random.next() * 20))
       await engine.kill()
-      for (const { reason } of (await lives) as PromiseRejectedResult[])
+      for (const { reason } of (await ended) as PromiseRejectedResult[])
         assert.ok(!(reason instanceof assert.AssertionError), reason)
     }
     await using engine = await startEngineProcess(dataDir)
@@ -60,6 +63,7 @@ async function putAgainAndAgain(endpoint: string, lane: string, history: History
     assert.equal(answer.FailedRecordCount, 0)
     for (const [at, { SequenceNumber, ShardId }] of answer.Records.entries())
       history.acknowledge(SequenceNumber, ShardId, (Records[at]?.Data ?? '').toString())
+    history.countRequest()
   }
 }
 
@@ -97,6 +101,18 @@ class History {
   /** Shards whose split or merge was acknowledged. */
   readonly closed = new Set<string>()
   shardCount = 0
+  #requestsLeft = 0
+  #onEnough: (() => void) | undefined
+
+  /** Resolves when so many more requests have been acknowledged. */
+  moreRequests(count: number): Promise<void> {
+    this.#requestsLeft = count
+    return count === 0 ? Promise.resolve() : new Promise((resolve) => (this.#onEnough = resolve))
+  }
+
+  countRequest(): void {
+    if (--this.#requestsLeft === 0) this.#onEnough?.()
+  }
 
   get acknowledgedCount(): number {
     return this.#acknowledged.size
