@@ -16,7 +16,7 @@ SEED ?=
 KEY ?=
 export INPUT KEY
 
-.PHONY: help dev demo test test-clients soak simulate shell bench check format clean
+.PHONY: help dev demo demo-workers test test-clients soak simulate shell bench check format clean
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ dev: $(BUILD) ## Installs and builds, then says how to go on
 
 demo: $(BUILD) ## Real records through a local stream, with kills and a split (INPUT=path and KEY=field for your own JSON lines)
 	@node --import tsx demo/demo.ts $(if $(INPUT),--input "$$INPUT") $(if $(KEY),--key "$$KEY")
+
+demo-workers: $(BUILD) ## Three workers share a stream, live: one is killed, a shard is split, nothing is lost
+	@node --import tsx demo/workers.ts
 
 test: $(BUILD) ## All tests; random suites run a seeded share (about 1 %)
 	$(RUN_TESTS) --test-concurrency=2 $(TESTS)

@@ -1,8 +1,8 @@
-/** One line that renews itself on a terminal; elsewhere, a line only when something happened. */
+/** Lines that renew themselves on a terminal; elsewhere, lines only when something happened. */
 export class Screen {
   readonly #isTerminal = process.stdout.isTTY === true
   readonly #startedMs = performance.now()
-  #hasLiveLine = false
+  #liveCount = 0
 
   constructor() {
     // Whoever looked has gone (`| head`): nobody is left to show anything to.
@@ -18,8 +18,17 @@ export class Screen {
   /** How far things are: replaced by the next call. */
   progress(text: string): void {
     if (!this.#isTerminal) return
-    process.stdout.write(`\r\x1b[2K${this.#time()}  ${text}`)
-    this.#hasLiveLine = true
+    this.#clearLiveLine()
+    process.stdout.write(`${this.#time()}  ${text}`)
+    this.#liveCount = 1
+  }
+
+  /** How far things are, in several lines: replaced by the next call, and by whatever else is written. */
+  live(lines: readonly string[]): void {
+    if (!this.#isTerminal) return
+    this.#clearLiveLine()
+    process.stdout.write(lines.map((line) => `         ${line}`).join('\n'))
+    this.#liveCount = lines.length
   }
 
   print(text: string): void {
@@ -32,8 +41,9 @@ export class Screen {
   }
 
   #clearLiveLine(): void {
-    if (this.#hasLiveLine) process.stdout.write('\r\x1b[2K')
-    this.#hasLiveLine = false
+    if (this.#liveCount > 0) process.stdout.write('\r\x1b[2K')
+    for (let above = 1; above < this.#liveCount; above++) process.stdout.write('\x1b[1A\x1b[2K')
+    this.#liveCount = 0
   }
 }
 

@@ -20,20 +20,18 @@ export interface BatchProgressOptions {
  * lowest one that is not done.
  */
 export class BatchProgress<T> {
-  readonly #records: readonly StreamRecord<T>[]
+  readonly #records: StreamRecord<T>[]
   readonly #options: BatchProgressOptions
-  readonly #indexes: Map<StreamRecord<T>, number>
-  readonly #isDone: Uint8Array
+  /** Made when parts of the batch are asked for: most batches are done as a whole, and at their rate this is felt. */
+  #parts: { indexes: Map<StreamRecord<T>, number>; isDone: Uint8Array } | undefined
   /** Everything before this index is done. */
   #low = 0
   #doneCount = 0
   #isAbandoned = false
 
-  constructor(records: readonly StreamRecord<T>[], options: BatchProgressOptions) {
+  constructor(records: StreamRecord<T>[], options: BatchProgressOptions) {
     this.#records = records
     this.#options = options
-    this.#isDone = new Uint8Array(records.length)
-    this.#indexes = new Map(records.map((record, index) => [record, index]))
   }
 
   get doneCount(): number {
@@ -45,7 +43,7 @@ export class BatchProgress<T> {
    * the first of them does, when all have ended.
    */
   async handleByKey(keyCount: number, handle: (lane: StreamRecord<T>[]) => Promise<void>): Promise<void> {
-    if (keyCount === 1) return handle([...this.#records])
+    if (keyCount === 1) return handle(this.#records)
     const lanes = byKey(this.#records)
     let failure: { error: unknown } | undefined
     const work = async () => {
@@ -62,7 +60,8 @@ export class BatchProgress<T> {
   }
 
   unhandled(records: StreamRecord<T>[]): StreamRecord<T>[] {
-    const isLeft = (record: StreamRecord<T>) => this.#isDone[this.#indexes.get(record) ?? 0] === 0
+    if (this.#doneCount === 0) return records
+    const isLeft = (record: StreamRecord<T>) => !this.#isDone(record)
     return records.every(isLeft) ? records : records.filter(isLeft)
   }
 
@@ -102,12 +101,30 @@ export class BatchProgress<T> {
     this.#isAbandoned = true
   }
 
+  #isDone(record: StreamRecord<T>): boolean {
+    const { indexes, isDone } = this.#split()
+    return isDone[indexes.get(record) ?? 0] === 1
+  }
+
+  #split() {
+    this.#parts ??= {
+      indexes: new Map(this.#records.map((record, index) => [record, index])),
+      isDone: new Uint8Array(this.#records.length).fill(this.#doneCount === 0 ? 0 : 1),
+    }
+    return this.#parts
+  }
+
   #finish(records: readonly StreamRecord<T>[]): void {
     if (this.#isAbandoned) return
+    if (records === this.#records && this.#parts === undefined) {
+      this.#doneCount = records.length
+      return
+    }
+    const { indexes, isDone } = this.#split()
     for (const record of records) {
-      const index = this.#indexes.get(record)
-      if (index === undefined || this.#isDone[index] === 1) continue
-      this.#isDone[index] = 1
+      const index = indexes.get(record)
+      if (index === undefined || isDone[index] === 1) continue
+      isDone[index] = 1
       this.#doneCount += 1
     }
   }
@@ -115,7 +132,8 @@ export class BatchProgress<T> {
   #note(): void {
     if (this.#isAbandoned) return
     const before = this.#low
-    while (this.#isDone[this.#low] === 1) this.#low += 1
+    if (this.#parts === undefined) this.#low = this.#doneCount
+    else while (this.#parts.isDone[this.#low] === 1) this.#low += 1
     const record = this.#records[this.#low - 1]
     if (this.#low === before || record === undefined) return
     const { lease, flushAfter, onMoved } = this.#options

@@ -45,7 +45,8 @@ export class DeadLetterStore implements DeadLetterPlace {
   async list(stream?: string, client?: string): Promise<string[]> {
     const prefix = stream === undefined ? root : `${root}${stream}/${client === undefined ? '' : `${safe(client)}/`}`
     const objects = await this.#store.list(prefix)
-    return objects.map(({ key }) => key).flatMap((key) => (key.endsWith('.json') ? [key.slice(root.length, -5)] : []))
+    const keys = objects.map(({ key }) => key).filter((key) => key.endsWith('.json'))
+    return keys.map((key) => key.slice(root.length, -'.json'.length)).sort()
   }
 
   /** Rejects with a NotFoundError where there is no such letter. */

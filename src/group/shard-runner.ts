@@ -160,9 +160,12 @@ export class ShardRunner<T> {
     if (page.millisBehindLatest === 0 && page.records.length === 0) this.state.movedAtMs = settings.clock.monotonic()
     for (let from = 0; from < page.records.length; from += settings.batchRecords) {
       if (this.#stopping.signal.aborted) return
-      const records = page.records
-        .slice(from, from + settings.batchRecords)
-        .map((encoded) => toStreamRecord(this.shardId, encoded, settings.decode))
+      const records: StreamRecord<T>[] = []
+      for (let index = from; index < from + settings.batchRecords; index++) {
+        const encoded = page.records.at(index)
+        if (encoded === undefined) break
+        records.push(toStreamRecord(this.shardId, encoded, settings.decode))
+      }
       await this.#handle(records, page.millisBehindLatest)
     }
     this.#lease.facts = { ...this.#lease.facts, behindMs: page.millisBehindLatest }

@@ -207,5 +207,5 @@ const longestRestartMs = 30_000
 /** What a shard's page may take in memory: less when many shards share the worker's prefetch. */
 const largestPageBytes = 4 * 1024 * 1024
 const smallestPageBytes = 64 * 1024
-/** A thousand idle shards are polled every two and a half seconds: 400 calls a second. */
-const idleMsPerShard = 2.5
+/** A thousand idle shards are polled every four seconds: 250 calls a second. */
+const idleMsPerShard = 4

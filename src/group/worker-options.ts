@@ -38,11 +38,11 @@ export interface WorkerOptions<T> {
     /** Partition keys of one shard that are handled side by side; a key's records stay in order. @default 1 */
     keysWithinShard?: number
   }
-  /** Records of one call of `handler`, at most. @default as many as a page holds */
+  /** Records of one call of `handler`, at most. @default 1_000 */
   batchRecords?: number
   /**
    * When what was handled is kept: after so many milliseconds or records of a shard, whichever comes first, and always
-   * when a shard is handed over. `manual`: only by `context.checkpoint()`. @default { everyMs: 1_000, everyRecords: 10_000 }
+   * when a shard is handed over. `manual`: only by `context.checkpoint()`. @default { everyMs: 1_000, everyRecords: 100_000 }
    */
   checkpoint?: { everyMs?: number; everyRecords?: number } | 'manual'
   /** How often a failing batch or record is tried again before the policy decides. @default 5 */
@@ -117,9 +117,9 @@ const defaults = {
   handOffMs: 10_000,
   shardConcurrency: Number.POSITIVE_INFINITY,
   keysWithinShard: 1,
-  batchRecords: Number.POSITIVE_INFINITY,
+  batchRecords: 1_000,
   checkpointMs: 1_000,
-  checkpointRecords: 10_000,
+  checkpointRecords: 100_000,
   retries: 5,
   retryMs: 100,
   onFailure: 'stop-shard',

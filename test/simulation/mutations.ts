@@ -29,8 +29,8 @@ const mutations: Mutation[] = [
   {
     rule: 'an owner does not stop at its deadline',
     file: 'src/checkpoint/lease-keeper.ts',
-    from: 'if (this.#clock.monotonic() < lease.deadlineMs) return true',
-    to: 'if (lease.deadlineMs > 0) return true',
+    from: 'lease.deadlineMs = begunMs + this.#options.failoverMs',
+    to: 'lease.deadlineMs = begunMs + 10 * this.#options.failoverMs',
   },
   {
     rule: 'the checkpoint goes ahead of the handler',

@@ -11,3 +11,17 @@ test(`in ${seedCount} simulated worlds nothing is lost, nobody runs over another
     assert.deepEqual(faults, [], `seed ${seed} (make simulate SEED=${seed})\n${deeds.join('\n')}`)
   }
 })
+
+/** Each of these found something once. What it was stands in the name. */
+const seedsThatFoundBugs: [seed: number, what: string][] = [
+  [4, 'a worker that came after a lease fell silent left it alone for ever, though nobody else was there'],
+  [11, 'a finished shard whose lease an old listing made anew was given another last position'],
+  [82, 'a renewal finished a shard before the leases of its children were made'],
+]
+
+for (const [seed, what] of seedsThatFoundBugs) {
+  test(`seed ${seed}: ${what}`, async () => {
+    const { faults, deeds } = await simulateWorld(seed)
+    assert.deepEqual(faults, [], deeds.join('\n'))
+  })
+}

@@ -28,6 +28,15 @@ test("the demo takes anybody's JSON lines, however few, and proves that all were
   assert.match(stdout, /order kept per key +yes, for each of 3 keys\n/)
 })
 
+test('three workers of the demo share a stream, through a kill and a split, and lose nothing', async () => {
+  const program = ['--import', 'tsx', join(root, 'demo/workers.ts')]
+  const { stdout } = await promisify(execFile)(process.execPath, program, { cwd: root, timeout: 280_000 })
+  for (const happened of ['worker 2 was killed', 'shard 0 was split', 'gave their shards back'])
+    assert.ok(stdout.includes(happened), happened)
+  assert.match(stdout, /every record handled +yes, all 20,000\n/)
+  assert.match(stdout, /order kept per key +yes\n/)
+})
+
 test('a file that the demo cannot use is told with its line, and nothing is started', async () => {
   const input = join(directory, 'broken.jsonl')
   writeFileSync(input, '{"a":1}\nnope\n')
