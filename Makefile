@@ -33,7 +33,7 @@ demo-workers: $(BUILD) ## Three workers share a stream, live: one is killed, a s
 test: $(BUILD) ## All tests; random suites run a seeded share (about 1 %)
 	$(RUN_TESTS) --test-concurrency=2 $(TESTS)
 
-test-clients: $(BUILD) ## The AWS SDKs, the CLI, the KCL and the KPL against the local engine, where the machine has Python and Java
+test-clients: $(BUILD) ## The AWS SDKs, the CLI, the KCL and the KPL against the local engine, and stores against moto's S3, where the machine has Python and Java
 	node --import tsx --test --test-concurrency=2 --test-timeout=480000 --test-reporter=spec $(CLIENT_TESTS)
 
 soak: $(BUILD) ## The random suites at full length; the result is kept in bench/results/

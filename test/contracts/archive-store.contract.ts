@@ -9,6 +9,10 @@ export interface StoreUnderTest extends AsyncDisposable {
   another(): ArchiveStore
   /** Objects that stand under names that no archive has. */
   putForeign(key: string, bytes: Uint8Array): Promise<void>
+  /** What completing an upload that was given up is refused with. @default StorageError */
+  refusal?: new (
+    ...args: never[]
+  ) => Error
 }
 
 /** What every store of archives does. `open` gives an empty one. */
@@ -68,7 +72,7 @@ export function testArchiveStore(kind: string, open: () => Promise<StoreUnderTes
       uploads.push(upload)
     }
     assert.equal(await second.abortUploads((key) => key.includes('/a-')), 3)
-    for (const upload of uploads.slice(0, 3)) await assert.rejects(upload.complete(), StorageError)
+    for (const upload of uploads.slice(0, 3)) await assert.rejects(upload.complete(), place.refusal ?? StorageError)
     await uploads[3]?.complete()
     assert.deepEqual(
       (await second.list('')).map(({ key }) => key),
