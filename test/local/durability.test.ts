@@ -62,6 +62,21 @@ describe('9 after kill -9 in the middle of writes', () => {
   })
 })
 
+describe('9 after kill -9', () => {
+  test('a stream of which only the last shards have records takes more', async () => {
+    const dataDir = newDir()
+    const put = { ...S, PartitionKey: 'k', Data: '', ExplicitHashKey: String(2n ** 128n - 1n) }
+    const numbers: string[] = []
+    for (let life = 0; life < 3; life++) {
+      await using engine = await startEngineProcess(dataDir, { streams: [{ name: 's', shardCount: 17 }] })
+      numbers.push((await ask(engine.endpoint, 'PutRecord', put)).SequenceNumber)
+      await engine.kill()
+    }
+    assert.deepEqual(numbers, [...numbers].sort())
+    assert.equal(new Set(numbers).size, 3)
+  })
+})
+
 describe('9 a restart', () => {
   test('continues each middle state, and completes at once what fell due meanwhile', async () => {
     for (const [state, operation, input, isGone] of [

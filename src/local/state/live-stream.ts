@@ -185,7 +185,9 @@ export class LiveStream {
       recordCount += batch.recordCount
     }
     if (highest + recordCount <= this.#mark) return
-    const mark = Math.max(...this.#counters.map((next) => next ?? 0), highest + recordCount) + reservedAhead
+    // Groups without a record have no counter.
+    for (const next of this.#counters) highest = Math.max(highest, next ?? 0)
+    const mark = highest + recordCount + reservedAhead
     this.#store.saveSeqIxMark(this.#state.serial, mark)
     this.#mark = mark
   }
