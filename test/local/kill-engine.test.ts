@@ -96,6 +96,8 @@ class History {
   readonly #read = new Map<string, string>()
   /** Where each shard was read to. */
   readonly #positions = new Map<string, string>()
+  /** Closed shards that were read to their end. */
+  readonly #finished = new Set<string>()
   /** How many records of each request were read. */
   readonly #requests = new Map<string, number>()
   /** Shards whose split or merge was acknowledged. */
@@ -150,6 +152,7 @@ class History {
 
   async #readShard(endpoint: string, shard: ShardBody, isWhole: boolean, again: Map<string, string>): Promise<void> {
     const { ShardId, HashKeyRange } = shard
+    if (this.#finished.has(ShardId) && !isWhole) return
     const position = isWhole ? undefined : this.#positions.get(ShardId)
     const start = position
       ? { ShardIteratorType: 'AFTER_SEQUENCE_NUMBER', StartingSequenceNumber: position }
@@ -173,6 +176,7 @@ class History {
         this.#read.set(SequenceNumber, text)
         again.set(SequenceNumber, text)
       }
+      if (page.NextShardIterator === undefined) this.#finished.add(ShardId)
       iterator = page.MillisBehindLatest === 0 && page.Records.length === 0 ? undefined : page.NextShardIterator
     }
     if (last !== '') this.#positions.set(ShardId, last)
