@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { describe, test } from 'node:test'
+import { Decompressor } from 'snappy'
 import { formatSequenceNumber } from '../../src/kinesis/sequence-number.ts'
 import { shardIdOf } from '../../src/kinesis/shard.ts'
 import { randomInteger, seededRandom } from '../../src/random.ts'
@@ -121,6 +123,18 @@ describe('records come back from a file with their places', () => {
     }))
     assert.deepEqual(await readBack(fileOf(records)), records)
   })
+})
+
+test('what is written is read by another implementation of the framing format, the positions passed over', async () => {
+  const records = Array.from({ length: 5_000 }, (_, n) => ({
+    bytes: encodeMsgpack({ n, pad: n % 500 === 0 ? randomBytes(100_000) : 'x'.repeat(n % 300) }),
+    place: { shardId: shardIdOf(0), sequenceNumber: number(0, BigInt(n), 1), partitionKey: `k${n}`, arrivedAtMs: n },
+  }))
+  const decompressor = new Decompressor()
+  const plain: Buffer[] = []
+  for await (const piece of piecesOf(fileOf(records))) plain.push(decompressor.update(piece))
+  plain.push(await decompressor.finish())
+  assert.ok(Buffer.concat(plain).equals(Buffer.concat(records.map(({ bytes }) => bytes))))
 })
 
 test('positions take less than 12 bytes a record', () => {
