@@ -9,6 +9,7 @@ import { once } from 'node:events'
 import {
   closeSync,
   createReadStream,
+  linkSync,
   mkdirSync,
   mkdtempSync,
   openSync,
@@ -119,6 +120,9 @@ async function bench(): Promise<void> {
   const of = (way: string) => [...(times.get(way) ?? [])].sort((left, right) => left - right)[2] as number
   const small = await storeInChild(directory, storedCount, 4 * 1024 * 1024)
   const large = await storeInChild(directory, storedCount, 1024 * 1024 * 1024)
+  const copies = Math.ceil(dayBytes / records.reduce((sum, { length }) => sum + length, 0))
+  for (let copy = 2; copy <= copies; copy++) linkSync(file, join(directory, `20260101/bench-store-${copy}.tri`))
+  const day = await readInChild({ directory, recordCount: copies * recordCount })
   rmSync(directory, { recursive: true })
   const unit = 'us CPU a record'
   writeBenchReport('archive', [
@@ -152,7 +156,38 @@ async function bench(): Promise<void> {
       ...{ what: 'RSS of store, rotating at 1 GiB', value: large.maxRssBytes / 2 ** 20, unit: 'MiB' },
       target: { atMost: 200, of: 'value' },
     },
+    {
+      ...{
+        what: `RSS of streamFromStore over a day of ${copies * recordCount} records`,
+        value: day.maxRssBytes / 2 ** 20,
+      },
+      ...{ unit: 'MiB', target: { atMost: 250, of: 'value' } },
+    },
   ])
+}
+
+/** Decompressed. Beyond, nothing grows any more. */
+const dayBytes = 2 * 2 ** 30
+
+interface ReadTask {
+  directory: string
+  recordCount: number
+}
+
+async function readInChild(task: ReadTask): Promise<{ maxRssBytes: number }> {
+  const child = fork(import.meta.filename, ['read'], { execArgv: ['--import', 'tsx'] })
+  child.send(task)
+  const [result] = (await once(child, 'message')) as [{ maxRssBytes: number }]
+  return result
+}
+
+async function readHere({ directory, recordCount }: ReadTask): Promise<void> {
+  await using store = openStore(pathToFileURL(directory).href)
+  let count = 0
+  for await (const data of streamFromStore(store, { name: 'bench', format: 'msgpack' }, '20260101'))
+    if (data !== undefined) count += 1
+  check(count, recordCount)
+  process.send?.({ maxRssBytes: process.resourceUsage().maxRSS * 1_024 }, () => process.disconnect())
 }
 
 const random = seededRandom(1)
@@ -242,5 +277,6 @@ function check(count: number, expected: number): void {
   if (count !== expected) throw new Error(`${count} of ${expected} records came`)
 }
 
-if (process.argv[2] === 'store') process.once('message', (task) => void storeHere(task as StoreTask))
+if (process.argv[2] === 'read') process.once('message', (task) => void readHere(task as ReadTask))
+else if (process.argv[2] === 'store') process.once('message', (task) => void storeHere(task as StoreTask))
 else await bench()

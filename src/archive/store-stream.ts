@@ -3,7 +3,7 @@ import { type Clock, sleep, systemClock } from '../clock.ts'
 import { type CheckpointTarget, type Fallback, resolveSettings, type StartPosition } from '../consumer/read-settings.ts'
 import type { ShardPage } from '../consumer/shard-reader.ts'
 import { report } from '../diagnostics.ts'
-import { ConfigError, UnavailableError } from '../errors.ts'
+import { ClosedError, ConfigError, UnavailableError } from '../errors.ts'
 import type { EncodedRecord, KinesisApi } from '../kinesis/kinesis-api.ts'
 import { type Random, systemRandom } from '../random.ts'
 import type { RecordFormat } from '../record/record-codec.ts'
@@ -115,8 +115,13 @@ class StoreJob {
   }
 
   async run(): Promise<StoreSummary> {
-    const start = await this.#resume()
     const { signal } = this.#options
+    const start = await this.#resume().catch((error: unknown) => {
+      // An end that was asked for is no failure.
+      if (signal?.aborted && error instanceof ClosedError) return undefined
+      throw error
+    })
+    if (start === undefined) return this.#summary
     await using pages = new PageSource(this.#settings(start))
     try {
       for (;;) {
