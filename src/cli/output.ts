@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import type { Writable } from 'node:stream'
+import { StorageError } from '../errors.ts'
 import { OutputClosedError } from './exit-code.ts'
 
 /**
@@ -18,7 +19,7 @@ export class Output {
     this.stream = stream
     this.pieceLength = pieceLength
     stream.on('error', (error) => {
-      this.failure ??= (error as NodeJS.ErrnoException).code === 'EPIPE' ? new OutputClosedError() : error
+      this.failure ??= failureOf(error)
     })
   }
 
@@ -68,13 +69,18 @@ export class Output {
     this.unsettledCount++
     this.stream.write(piece, (error) => {
       this.unsettledCount--
-      if (error) this.failure ??= (error as NodeJS.ErrnoException).code === 'EPIPE' ? new OutputClosedError() : error
+      if (error) this.failure ??= failureOf(error)
       this.stream.emit(settled)
     })
   }
 }
 
 const settled = Symbol('settled')
+
+function failureOf(error: NodeJS.ErrnoException): Error {
+  if (error.code === 'EPIPE') return new OutputClosedError()
+  return new StorageError(`can't write to stdout: ${error.message}`, { cause: error })
+}
 
 let standard: Output | undefined
 

@@ -52,6 +52,18 @@ describe('the output', () => {
     assert.equal(output.isSettled, true)
   })
 
+  test('says that there is no room for more', async () => {
+    const full = new Writable({
+      write: (_piece, _encoding, done) => done(Object.assign(new Error('ENOSPC: no space left'), { code: 'ENOSPC' })),
+    })
+    const output = new Output(full)
+    output.write('a')
+    await assert.rejects(output.settle(), {
+      code: 'TRITON_STORAGE',
+      message: "can't write to stdout: ENOSPC: no space left",
+    })
+  })
+
   test('says that its reader has gone', async () => {
     const gone = new Writable({
       write: (_piece, _encoding, done) => done(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' })),
