@@ -12,8 +12,8 @@ export interface HandlingPlace<T> {
   readonly stopping: AbortSignal
   /** Whether what is in hand counts no more. */
   readonly isOver: boolean
-  /** Calls the handler. */
-  attempt(records: StreamRecord<T>[], attempt: number): Promise<void>
+  /** Calls the handler; answers false when it may not be called any more. */
+  attempt(records: StreamRecord<T>[], attempt: number): Promise<boolean>
   /** The first of these records that are not known to be handled; the handler may have kept some of them itself. */
   unhandled(records: StreamRecord<T>[]): StreamRecord<T>[]
   /** These are done with, well or badly. */
@@ -49,8 +49,8 @@ async function handleSome<T>(
     left = place.unhandled(left)
     if (left.length === 0 || place.stopping.aborted) return
     try {
-      await place.attempt(left, attempt)
-      if (!place.isOver) place.done(left)
+      const isTried = await place.attempt(left, attempt)
+      if (isTried && !place.isOver) place.done(left)
       return
     } catch (error) {
       if (place.isOver) return
@@ -118,8 +118,8 @@ async function giveUpOn<T>(
     await sleep(clock, stoppedRetryMs, place.stopping)
     if (place.stopping.aborted) return
     try {
-      await place.attempt([record], attempts + round)
-      if (place.isOver) return
+      const isTried = await place.attempt([record], attempts + round)
+      if (!isTried || place.isOver) return
       place.halted(undefined, '')
       report({ type: 'shard-resumed', client, stream, shardId, sequenceNumber })
       return place.done([record])

@@ -19,6 +19,7 @@ export function judgeStuck(state: RunnerState, nowMs: number, stuckMs: number): 
     // Another handler beside it would handle the same records twice.
     return { reason: `its handler has been running for ${seconds} s`, canRestart: false }
   }
+  if (state.isInLine) return { reason: 'it waits for its turn: as many handlers run as may', canRestart: false }
   if (state.readTrouble !== '') return { reason: `reading fails: ${state.readTrouble}`, canRestart: false }
   if (state.behindMs === 0) return undefined
   return { reason: 'no page comes', canRestart: true }

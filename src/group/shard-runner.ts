@@ -56,6 +56,11 @@ export class ShardRunner<T> {
   #lastGiven: string | undefined
   #onKept: (() => void) | undefined
   #reader: ShardReader | undefined
+  /** Pages that count as the worker's prefetch. */
+  readonly #heldPages = new Set<ShardPage>()
+  /** Calls of the handler that run now, and whether they may. */
+  #insideCount = 0
+  #inside: Promise<boolean> | undefined
   /** End the waiting for handlers that run. */
   readonly #cutOffs = new Set<() => void>()
 
@@ -77,6 +82,7 @@ export class ShardRunner<T> {
       movedAtMs: options.settings.clock.monotonic(),
       behindMs: -1,
       handlerSinceMs: undefined,
+      isInLine: false,
       halted: '',
       handledCount: 0,
       handledBytes: 0,
@@ -134,7 +140,7 @@ export class ShardRunner<T> {
         this.#stopping.abort()
         throw error
       } finally {
-        budget.release(page.heldBytes)
+        this.#release(page)
         if (this.#stopping.signal.aborted && !page.isEnd) await this.#drop(coming)
       }
       if (this.#stopping.signal.aborted) return { type: this.#lease.signal.aborted ? 'lost' : 'stopped' }
@@ -144,14 +150,30 @@ export class ShardRunner<T> {
 
   /** The page after the one in hand. It may fail while nobody waits for it yet. */
   #next(reader: ShardReader): Promise<ShardPage | undefined> {
-    const coming = reader.next()
+    const coming = reader.next().then((page) => {
+      if (page !== undefined) this.#heldPages.add(page)
+      if (this.state.halted !== '') this.yieldBudget()
+      return page
+    })
     coming.catch(() => {})
     return coming
   }
 
+  /**
+   * What this shard holds counts no longer as the worker's prefetch: it stands, and others must not starve behind it. It
+   * keeps two pages at most, whatever the budget says.
+   */
+  yieldBudget(): void {
+    for (const page of [...this.#heldPages]) this.#release(page)
+  }
+
+  #release(page: ShardPage): void {
+    if (this.#heldPages.delete(page)) this.#options.budget.release(page.heldBytes)
+  }
+
   async #drop(coming: Promise<ShardPage | undefined>): Promise<void> {
     const page = await coming.catch(() => undefined)
-    if (page !== undefined) this.#options.budget.release(page.heldBytes)
+    if (page !== undefined) this.#release(page)
   }
 
   async #handlePage(page: ShardPage): Promise<void> {
@@ -172,14 +194,12 @@ export class ShardRunner<T> {
   }
 
   async #handle(records: StreamRecord<T>[], millisBehindLatest: number): Promise<void> {
-    const { settings, gate, isHeld } = this.#options
+    const { settings, isHeld } = this.#options
     const life = this.#life.signal
     const { client, stream, clock, isManual } = settings
     this.#tellUndecodable(records)
-    if (!(await gate.enter(this.#stopping.signal))) return
     this.#lastGiven = records.at(-1)?.sequenceNumber
     const begunMs = clock.monotonic()
-    this.state.handlerSinceMs = begunMs
     const progress = new BatchProgress(records, {
       lease: this.#lease,
       isManual,
@@ -200,22 +220,22 @@ export class ShardRunner<T> {
           get isOver() {
             return life.aborted
           },
-          attempt: async (some, attempt) => {
-            if (!isHeld()) return
-            await this.#orCutOff(callHandler(some, { settings, progress, attempt, millisBehindLatest, signal: life }))
-            isHeld()
-          },
+          attempt: (some, attempt) =>
+            this.#throughGate(async () => {
+              if (!isHeld()) return
+              await this.#orCutOff(callHandler(some, { settings, progress, attempt, millisBehindLatest, signal: life }))
+              isHeld()
+            }),
           unhandled: (some) => progress.unhandled(some),
           done: (some) => progress.done(some),
           halted: (_, reason) => {
             this.state.halted = reason
+            if (reason !== '') this.yieldBudget()
           },
         }),
       )
     } finally {
       this.#progress = undefined
-      this.state.handlerSinceMs = undefined
-      gate.leave()
     }
     this.state.handledCount += progress.doneCount
     for (const record of records) this.state.handledBytes += record.bytes.length
@@ -224,6 +244,32 @@ export class ShardRunner<T> {
       ...{ type: 'batch-handled', client, stream, shardId: this.shardId, recordCount: progress.doneCount },
       ...{ millisBehindLatest, durationMs: clock.monotonic() - begunMs },
     })
+  }
+
+  /**
+   * Runs a call of the handler when the worker has a place for this shard; keys side by side share one. Between attempts
+   * the place is others'. Answers false when the shard is to stop and none was made.
+   */
+  async #throughGate(call: () => Promise<void>): Promise<boolean> {
+    const { gate } = this.#options
+    const { clock } = this.#options.settings
+    if (this.#insideCount++ === 0) this.#inside = gate.enter(this.#stopping.signal)
+    const inside = this.#inside ?? Promise.resolve(false)
+    this.state.isInLine = true
+    const isInside = await inside
+    this.state.isInLine = false
+    try {
+      if (isInside) {
+        this.state.handlerSinceMs ??= clock.monotonic()
+        await call()
+      }
+      return isInside
+    } finally {
+      if (--this.#insideCount === 0) {
+        this.state.handlerSinceMs = undefined
+        if (isInside) gate.leave()
+      }
+    }
   }
 
   /** A handler that does not return is left behind when its time is up; what it still does counts no more. */
@@ -266,6 +312,8 @@ export interface RunnerState {
   behindMs: number
   /** Since when a handler has been running; undefined while none is. */
   handlerSinceMs: number | undefined
+  /** Waits until fewer handlers run than may at the same time. */
+  isInLine: boolean
   /** What reading fails with; empty when it does not. */
   readonly readTrouble: string
   /** Why the shard halts; empty when it does not. */

@@ -74,6 +74,8 @@ export class ShardSeat<T> {
     const { state } = this
     if (state === undefined) return
     const nowMs = settings.clock.monotonic()
+    const { handlerSinceMs = nowMs } = state
+    if (nowMs - handlerSinceMs >= slowHandlerMs) this.#runner?.yieldBudget()
     const before = this.#measured ?? { atMs: nowMs, bytes: state.handledBytes }
     this.#measured ??= before
     lease.facts = { ...lease.facts, behindMs: state.behindMs, trouble: this.judge(nowMs)?.reason ?? state.halted }
@@ -203,6 +205,8 @@ export class ShardSeat<T> {
 /** Over how long bytes a second are measured. */
 const measuringMs = 10_000
 const retryReleaseMs = 200
+/** After it, what a shard has in hand is no longer held against the worker's prefetch. */
+const slowHandlerMs = 5_000
 const longestRestartMs = 30_000
 /** What a shard's page may take in memory: less when many shards share the worker's prefetch. */
 const largestPageBytes = 4 * 1024 * 1024

@@ -6,6 +6,7 @@ import type { RunnerState } from '../../src/group/shard-runner.ts'
 
 const standing: RunnerState = {
   ...{ position: '', sequenceNumber: '1', movedAtMs: 0, behindMs: 5_000, handlerSinceMs: undefined, halted: '' },
+  ...{ isInLine: false },
   ...{ readTrouble: '', handledCount: 0, handledBytes: 0 },
 }
 const lease = (name: string, about: Partial<Lease> = {}): Lease => ({
@@ -27,6 +28,7 @@ describe('the stuck-shard watch', () => {
       canRestart: false,
     })
     assert.match(at({ halted: 'Error: poison', handlerSinceMs: 1_000 })?.reason ?? '', /stopped before .*poison/)
+    assert.match(at({ isInLine: true })?.reason ?? '', /waits for its turn/)
     assert.match(at({ readTrouble: 'ProvisionedThroughputExceededException' })?.reason ?? '', /Throughput/)
   })
 

@@ -400,6 +400,31 @@ describe('a handler', () => {
   })
 })
 
+test('shards that stand do not hold up the others, however little may be prefetched and run at once', async () => {
+  await using place = await freshPlace(4)
+  const keys = Array.from({ length: 40 }, (_, index) => `key-${index}`)
+  const shardOf = new Map<string, string>()
+  for (const key of keys) shardOf.set(key, (await place.stream.put('first', { partitionKey: key })).shardId)
+  const good = 'shardId-000000000003'
+  const bulk = 'x'.repeat(20_000)
+  await place.put(
+    keys.map((key) => `${key} ${bulk}`),
+    (text) => text.split(' ')[0] as string,
+  )
+  using heard = new Heard()
+  let goodCount = 0
+  await using _ = place.open({
+    ...{ concurrency: { shards: 1 }, prefetchBytes: 100_000, retries: 0, stoppedRetryMs: 60_000 },
+    handler: (records, { shardId }) => {
+      if (shardId !== good) throw new Error('no')
+      goodCount += records.length
+    },
+  })
+  const expected = 2 * [...shardOf.values()].filter((shardId) => shardId === good).length
+  await heard.until(() => goodCount === expected)
+  await heard.until(() => new Set(heard.of('shard-stopped').map(({ shardId }) => shardId)).size === 3)
+})
+
 describe('a group starts', () => {
   const readFrom = async (startFrom: 'oldest' | 'latest' | Date) => {
     await using place = await freshPlace()

@@ -35,8 +35,8 @@ const mutations: Mutation[] = [
   {
     rule: 'the checkpoint goes ahead of the handler',
     file: 'src/group/handle-batch.ts',
-    from: 'await place.attempt(left, attempt)',
-    to: 'place.done(left)\n      await place.attempt(left, attempt)',
+    from: 'const isTried = await place.attempt(left, attempt)',
+    to: 'place.done(left)\n      const isTried = await place.attempt(left, attempt)',
   },
   {
     rule: 'children do not wait for their parents',
