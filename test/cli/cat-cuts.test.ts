@@ -84,3 +84,15 @@ test('archives that do not say when records arrived are not cut by time, but by 
   assert.equal(byField?.stdout, '{"n":2}\n')
   assert.deepEqual([backwards?.exitCode, wrong?.exitCode], [2, 2])
 })
+
+test('a reader that has enough, as head has, ends it quietly', async () => {
+  using place = new CliPlace(config)
+  const file = join(place.directory, 'long.tri')
+  const record = encodeMsgpack({ text: 'x'.repeat(1_000) })
+  writeFileSync(file, triFile(Buffer.concat(Array.from({ length: 20_000 }, () => record))))
+  const printing = place.start(['cat', file])
+  await printing.until(({ stdout }) => stdout.length > 0)
+  printing.child.stdout?.destroy()
+  const { exitCode, stderr } = await printing.ended()
+  assert.deepEqual([exitCode, stderr], [0, ''])
+})
