@@ -8,36 +8,25 @@ import type { VarintColumn, VarintCursor } from './varint-column.ts'
  *     2 n + 1, s  n more in the counter, s > 0 seconds later
  *     1, 0, text  anything else: the number itself
  *
- * A step of the counter alone is told from the lower half of the decimal digits, in two limbs of fourteen: a bigint of
- * this size costs more than all else that is done for a record.
+ * A step of the counter alone is told from the decimal digits, in four limbs of fourteen: a bigint of this size costs
+ * more than all else that is done for a record.
  */
 export class SequenceTrail {
   #text: string
-  /** The upper half of the digits. */
-  #upper: string
-  #middle: number
-  #low: number
+  #limbs: Limbs | undefined
 
   constructor(first: string) {
     this.#text = first
-    this.#upper = first.slice(0, half)
-    this.#middle = digits(first, half)
-    this.#low = digits(first, half + limbDigits)
+    this.#limbs = limbsOf(first)
   }
 
   step(text: string, column: VarintColumn): void {
-    const middle = digits(text, half)
-    const low = digits(text, half + limbDigits)
-    const isNear = text.length === digitCount && this.#text.length === digitCount && text.startsWith(this.#upper)
-    const count = isNear ? smallStep(middle - this.#middle, low - this.#low) : 0
+    const limbs = limbsOf(text)
+    const count = limbs === undefined || this.#limbs === undefined ? 0 : smallStep(this.#limbs, limbs)
     if (count > 0) column.push(2 * count)
-    else {
-      pushStep(this.#text, text, column)
-      this.#upper = text.slice(0, half)
-    }
+    else pushStep(this.#text, text, column)
     this.#text = text
-    this.#middle = middle
-    this.#low = low
+    this.#limbs = limbs
   }
 }
 
@@ -52,18 +41,27 @@ export function nextSequenceNumber(before: string, column: VarintCursor): string
   return (BigInt(before) + (BigInt((step - 1) / 2) << 80n) + (BigInt(seconds) << 36n)).toString()
 }
 
-/** Of all numbers since 2014. */
-const digitCount = 56
-const half = 28
-const limbDigits = 14
-const limb = 1e14
+interface Limbs {
+  a: number
+  b: number
+  c: number
+  d: number
+}
 
-/** The limb that begins there; of text that is shorter, no number. */
+const limb = 1e14
+const digitCount = 56
+
+/** Highest first; undefined for what has not the length that all numbers since 2014 have. */
+function limbsOf(text: string): Limbs | undefined {
+  if (text.length !== digitCount) return undefined
+  return { a: digits(text, 0), b: digits(text, 14), c: digits(text, 28), d: digits(text, 42) }
+}
+
 function digits(text: string, from: number): number {
   let high = 0
   let low = 0
   for (let i = from; i < from + 7; i++) high = high * 10 + text.charCodeAt(i) - 48
-  for (let i = from + 7; i < from + limbDigits; i++) low = low * 10 + text.charCodeAt(i) - 48
+  for (let i = from + 7; i < from + 14; i++) low = low * 10 + text.charCodeAt(i) - 48
   return high * 1e7 + low
 }
 
@@ -73,13 +71,23 @@ const stepLow = 14_629_174_706_176
 /** Beyond, the product of a limb is no safe integer. */
 const largestSmallStep = 614
 
-/** How often 2^80 lies in the difference of the limbs; 0 when the difference is something else, or too large. */
-function smallStep(middleDifference: number, lowDifference: number): number {
-  const borrow = lowDifference < 0 ? 1 : 0
-  const low = lowDifference + borrow * limb
-  const middle = middleDifference - borrow
+/** How often 2^80 lies between the two; 0 when the difference is something else, or too large. */
+function smallStep(from: Limbs, to: Limbs): number {
+  if (from.a !== to.a) return 0
+  let low = to.d - from.d
+  let middle = to.c - from.c
+  let high = to.b - from.b
+  if (low < 0) {
+    low += limb
+    middle -= 1
+  }
+  if (middle < 0) {
+    middle += limb
+    high -= 1
+  }
+  if (high !== 0) return 0
   const count = Math.round(middle / stepHigh)
-  if (!(count > 0 && count <= largestSmallStep)) return 0
+  if (count <= 0 || count > largestSmallStep) return 0
   const product = count * stepLow
   const carry = Math.floor(product / limb)
   return product - carry * limb === low && count * stepHigh + carry === middle ? count : 0
