@@ -55,6 +55,7 @@ async function usualRows(): Promise<BenchRow[]> {
     rate('through the spool to that sink, --sync always', bare, await best(() => spoolRate('always'))),
     mib('memory of an idle daemon', await idleMib('--config', config), 90),
     mib('memory of an idle daemon with a spool', await idleMib('--config', config, '--spool', newSpool()), 90),
+    { what: 'the same with --metrics, asked once', value: await observedMib('--spool', newSpool()), unit: 'MiB' },
   ]
 }
 
@@ -116,7 +117,7 @@ function spoolRate(sync: string): Promise<number> {
 
 /** Until every record was accepted and nothing waits any more. */
 async function sinkRate(...flags: string[]): Promise<number> {
-  const daemon = await TritondProcess.start('--config', config, ...flags)
+  const daemon = await TritondProcess.start('--config', config, '--metrics', '0', ...flags)
   const startMs = performance.now()
   await pushAll(daemon.endpoint)
   for (;;) {
@@ -132,7 +133,7 @@ async function sinkRate(...flags: string[]): Promise<number> {
 /** Into the spool, while nobody takes anything out of it. */
 async function keepRate(sync: string): Promise<number> {
   const spool = newSpool()
-  const daemon = await TritondProcess.start('--config', unreachable, '--spool', spool, '--sync', sync)
+  const daemon = await TritondProcess.start('--config', unreachable, '--metrics', '0', '--spool', spool, '--sync', sync)
   const startMs = performance.now()
   await pushAll(daemon.endpoint)
   while ((await daemon.usage()).waitingCount < recordCount) await pause(5)
@@ -152,6 +153,14 @@ async function pushAll(endpoint: string): Promise<void> {
 async function idleMib(...flags: string[]): Promise<number> {
   const daemon = await TritondProcess.start(...flags)
   await pause(1_000)
+  const rssBytes = daemon.rssBytes
+  await daemon.stop()
+  return rssBytes / 1024 / 1024
+}
+
+async function observedMib(...flags: string[]): Promise<number> {
+  const daemon = await TritondProcess.start('--config', config, '--metrics', '0', ...flags)
+  await pause(1_000)
   const { rssBytes } = await daemon.usage()
   await daemon.stop()
   return rssBytes / 1024 / 1024
@@ -161,7 +170,7 @@ async function idleMib(...flags: string[]): Promise<number> {
 async function outage(): Promise<BenchRow[]> {
   const spool = newSpool()
   const switching = configFile('switching.yaml', 'http://127.0.0.1:9')
-  const daemon = await TritondProcess.start('--config', switching, '--spool', spool)
+  const daemon = await TritondProcess.start('--config', switching, '--metrics', '0', '--spool', spool)
   const push = new Push({ sendHighWaterMark: 1000, immediate: true, linger: 10_000 })
   push.connect(daemon.endpoint)
   let largest = 0
@@ -195,7 +204,7 @@ async function outage(): Promise<BenchRow[]> {
 /** From the start of the program to its first request, with a spool that was left behind by another one. */
 async function recovery(): Promise<BenchRow> {
   const spool = newSpool()
-  const flags = ['--spool', spool, '--spool-max', '20GiB']
+  const flags = ['--metrics', '0', '--spool', spool, '--spool-max', '20GiB']
   const first = await TritondProcess.start('--config', unreachable, ...flags)
   const push = new Push({ sendHighWaterMark: 1000, immediate: true, linger: 10_000 })
   push.connect(first.endpoint)

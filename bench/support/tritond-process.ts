@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 export interface TritondUsage {
@@ -25,21 +25,28 @@ export class TritondProcess {
 
   static async start(...flags: string[]): Promise<TritondProcess> {
     if (!existsSync(join(root, 'dist/cli/tritond-main.js'))) throw new Error('not built: run `make dev` first')
-    const words = [join(root, 'bin/tritond.js'), '--port', '0', '--durable-port', '0', '--metrics', '0', ...flags]
+    const words = [join(root, 'bin/tritond.js'), '--port', '0', '--durable-port', '0', ...flags]
     const startedMs = performance.now()
     const child = spawn(process.execPath, words, { stdio: ['ignore', 'ignore', 'pipe'] })
     let told = ''
     const [endpoint, metrics] = await new Promise<string[]>((resolve, reject) => {
       child.stderr?.setEncoding('utf8').on('data', (text: string) => {
         told = (told + text).slice(-10_000)
-        const found = /listening at (\S+)\n(?:.*\n)*?.*metrics at (\S+)\n/.exec(told)
-        if (found !== null) resolve(found.slice(1))
+        const found = /listening at (\S+)\n(?:.*\n)*?(?:.*metrics at (\S+)\n)?/.exec(told)
+        if (found !== null && (found[2] !== undefined || !flags.includes('--metrics'))) resolve(found.slice(1))
       })
       child.once('exit', (code) => reject(new Error(`tritond ended with exit code ${code}: ${told}`)))
     })
     return new TritondProcess(child, startedMs, endpoint ?? '', metrics ?? '')
   }
 
+  /** As Linux tells it, without asking the daemon. */
+  get rssBytes(): number {
+    const status = readFileSync(`/proc/${this.#child.pid}/status`, 'utf8')
+    return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) * 1024
+  }
+
+  /** Of one that was started with `--metrics 0`. */
   async usage(): Promise<TritondUsage> {
     const text = await (await fetch(this.#metrics)).text()
     const sumOf = (name: string) =>

@@ -3,7 +3,6 @@ import { join, resolve } from 'node:path'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { systemClock } from '../clock.ts'
 import { defaultConfigPath, loadConfig } from '../config.ts'
-import { checkSpool, refusedFiles } from '../daemon/refused-files.ts'
 import { ServiceManager } from '../daemon/service-manager.ts'
 import { damagedFiles, Spool } from '../daemon/spool.ts'
 import { startTritond, type Tritond, type TritondOptions } from '../daemon/tritond.ts'
@@ -107,6 +106,7 @@ async function check(flags: TritondFlags): Promise<number> {
 
 /** A line for each stream: how many records wait in how many bytes, for how long, and its name; then what was refused. */
 async function checkedSpool(dir: string): Promise<string> {
+  const { checkSpool, refusedFiles } = await import('../daemon/refused-files.ts')
   await checkSpool(dir)
   const nowMs = systemClock.now()
   const spool = await Spool.open({ dir, sync: 'interval', maxBytes: 1, flushMs: 0, clock: systemClock })

@@ -4,7 +4,6 @@ import type { Clock } from '../clock.ts'
 import { report } from '../diagnostics.ts'
 import { storageError, systemDisk } from '../journal/disk.ts'
 import type { PutFailed } from '../producer/producer.ts'
-import { triFile } from '../record/tri-chunks.ts'
 import { directoryNameOf } from './spool-names.ts'
 
 /**
@@ -52,6 +51,8 @@ export class RefusedRecords {
       offset += length
       return `${JSON.stringify(line satisfies RefusedRecord)}\n`
     })
+    // Its native parts are loaded by those few daemons that need them.
+    const { triFile } = await import('../record/tri-chunks.ts')
     try {
       await mkdir(this.#dir, { recursive: true, mode: 0o700 })
       const bodies = await this.#create(place)
