@@ -91,6 +91,6 @@ const longestChangeMs = 15 * 60_000
 
 function notInTime({ name }: StreamAdmin, status: string): UnavailableError {
   return new UnavailableError(
-    `stream "${name}" is still ${status} after ${longestChangeMs / 60_000} minutes. \`triton stream describe ${name}\` tells when it is done`,
+    `stream "${name}" is still ${status} after ${longestChangeMs / 60_000} minutes. \`triton stream describe -s ${name}\` tells when it is done`,
   )
 }
