@@ -30,6 +30,7 @@ import { streamFromStore } from '../src/archive/stream-from-store.ts'
 import { MemoryCheckpointStore } from '../src/checkpoint/memory-checkpoint-store.ts'
 import { BlockPrinter } from '../src/cli/block-printer.ts'
 import { createAwsKinesisApi } from '../src/kinesis/aws-kinesis-api.ts'
+import type { KinesisApi } from '../src/kinesis/kinesis-api.ts'
 import { formatSequenceNumber } from '../src/kinesis/sequence-number.ts'
 import { randomInteger, seededRandom } from '../src/random.ts'
 import { encodeMsgpack } from '../src/record/msgpack-encode.ts'
@@ -220,21 +221,14 @@ function* bareChunks(bytes: Buffer): Generator<Buffer> {
 }
 
 async function storeInChild(directory: string, count: number, rotateBytes: number): Promise<StoreResult> {
-  const engine = await startEngineProcess({ streams: [{ name: 'bench', shardCount: 4 }], createStreamMs: 0 })
+  const engine = await startEngineProcess({
+    streams: ['warm', 'bench'].map((name) => ({ name, shardCount: 4 })),
+    createStreamMs: 0,
+  })
   try {
     const api = createAwsKinesisApi({ endpoint: engine.endpoint, region: 'us-east-1' })
-    for (let from = 0; from < count; from += 2_000) {
-      const batches = [0, 500, 1_000, 1_500].map((offset) =>
-        api.putRecords(
-          'bench',
-          Array.from({ length: Math.min(500, Math.max(0, count - from - offset)) }, (_, n) => ({
-            data: encodeMsgpack(eventOf(from + offset + n)),
-            partitionKey: `user-${(from + offset + n) % 5_000}`,
-          })),
-        ),
-      )
-      await Promise.all(batches)
-    }
+    await fill(api, 'warm', 40_000)
+    await fill(api, 'bench', count)
     api.close()
     const child = fork(import.meta.filename, ['store'], { execArgv: ['--import', 'tsx'] })
     const target = join(directory, `stored-${rotateBytes}`)
@@ -248,20 +242,40 @@ async function storeInChild(directory: string, count: number, rotateBytes: numbe
   }
 }
 
+async function fill(api: KinesisApi, stream: string, count: number): Promise<void> {
+  for (let from = 0; from < count; from += 2_000) {
+    const offsets = [0, 500, 1_000, 1_500].filter((offset) => from + offset < count)
+    const batches = offsets.map((offset) =>
+      api.putRecords(
+        stream,
+        Array.from({ length: Math.min(500, count - from - offset) }, (_, n) => ({
+          data: encodeMsgpack(eventOf(from + offset + n)),
+          partitionKey: `user-${(from + offset + n) % 5_000}`,
+        })),
+      ),
+    )
+    await Promise.all(batches)
+  }
+}
+
 async function storeHere({ endpoint, directory, rotateBytes }: StoreTask): Promise<void> {
   const { preferSmallHeap } = await import('../src/cli/small-heap.ts')
   preferSmallHeap()
   const api = createAwsKinesisApi({ endpoint, region: 'us-east-1' })
   await using store = openStore(pathToFileURL(directory).href)
+  const storeAll = (stream: string) =>
+    storeStream(
+      { api, stream, format: 'msgpack' },
+      store,
+      { store: new MemoryCheckpointStore(), client: 'store' },
+      { confirm: async () => undefined },
+      { untilCaughtUp: true, callsPerSecond: Number.POSITIVE_INFINITY, idlePollMs: 0, rotateBytes },
+    )
+  // Loads and warms up what a process that stores for months has loaded once.
+  await storeAll('warm')
   const before = process.cpuUsage()
   const startedMs = performance.now()
-  const { recordCount } = await storeStream(
-    { api, stream: 'bench', format: 'msgpack' },
-    store,
-    { store: new MemoryCheckpointStore(), client: 'store' },
-    { confirm: async () => undefined },
-    { untilCaughtUp: true, callsPerSecond: Number.POSITIVE_INFINITY, idlePollMs: 0, rotateBytes },
-  )
+  const { recordCount } = await storeAll('bench')
   const { user, system } = process.cpuUsage(before)
   const result: StoreResult = {
     cpuUs: user + system,
