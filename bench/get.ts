@@ -1,27 +1,22 @@
 /**
  * What a get costs the process that makes it: CPU per record of 200 bytes, decoding included, beside the AWS SDK used
- * plainly (GetRecords of 10,000, HTTP/1.1 with keep-alive, nothing decoded) on the same engine, in turns. Then the
- * memory of `triton get --from all`, as it is built, over 1,000,000 records.
+ * plainly (GetRecords of 10,000, HTTP/1.1 with keep-alive, nothing decoded) on the same engine, in turns, each in a
+ * process of its own. Then the memory of `triton get --from all`, as it is built, over 1,000,000 records.
  *
  *     node --import tsx bench/get.ts [records a round, default 100,000] [records for memory, default 1,000,000]
  */
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { Agent } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { GetRecordsCommand, GetShardIteratorCommand, KinesisClient, ListShardsCommand } from '@aws-sdk/client-kinesis'
-import { NodeHttpHandler } from '@smithy/node-http-handler'
 import { Stream } from '../src/stream.ts'
 import { writeBenchReport } from './support/bench-report.ts'
-import { cpuUsPerRecord, median } from './support/cpu-us-per-record.ts'
+import { median } from './support/cpu-us-per-record.ts'
 import { startEngineProcess } from './support/engine-process.ts'
 
-const catchingUp = { untilCaughtUp: true, callsPerSecond: Number.POSITIVE_INFINITY, idlePollMs: 0 }
-
-const roundCount = 15
-const warmUpRounds = 3
+/** How often each way has its turn; the machine's speed changes meanwhile. */
+const turnCount = 3
 const recordCount = Number(process.argv[2] ?? 100_000)
 const memoryRecordCount = Number(process.argv[3] ?? 1_000_000)
 const names = ['bench', 'memory']
@@ -30,25 +25,11 @@ const engine = await startEngineProcess({
   streams: names.map((name) => ({ name, shardCount: 4 })),
   createStreamMs: 0,
 })
-const sdk = new KinesisClient({
-  endpoint: engine.endpoint,
-  region: 'us-east-1',
-  credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
-  requestHandler: new NodeHttpHandler({ httpAgent: new Agent({ keepAlive: true }) }),
-})
-const stream = streamOf('bench', engine.endpoint)
-
 try {
   await fill('bench', recordCount)
   const times = { sdk: [] as number[], forAwait: [] as number[], batches: [] as number[] }
-  for (let round = 0; round < warmUpRounds + roundCount; round++) {
-    const measured = {
-      sdk: await cpuUsPerRecord(recordCount, readBySdk),
-      forAwait: await cpuUsPerRecord(recordCount, readOneByOne),
-      batches: await cpuUsPerRecord(recordCount, readBatches),
-    }
-    if (round < warmUpRounds) continue
-    for (const way of ['sdk', 'forAwait', 'batches'] as const) times[way].push(measured[way])
+  for (let turn = 0; turn < turnCount; turn++) {
+    for (const way of ['sdk', 'forAwait', 'batches'] as const) times[way].push(...costsOf(way))
   }
   await fill('memory', memoryRecordCount)
   const { earlyBytes, lateBytes } = await memoryOfGet()
@@ -65,8 +46,6 @@ try {
     },
   ])
 } finally {
-  await stream.close()
-  sdk.destroy()
   await engine.close()
 }
 
@@ -98,37 +77,11 @@ function eventOf(index: number): object {
   }
 }
 
-async function readBySdk(): Promise<void> {
-  let count = 0
-  const { Shards = [] } = await sdk.send(new ListShardsCommand({ StreamName: 'bench' }))
-  for (const { ShardId } of Shards) {
-    const place = { StreamName: 'bench', ShardId, ShardIteratorType: 'TRIM_HORIZON' } as const
-    let { ShardIterator } = await sdk.send(new GetShardIteratorCommand(place))
-    while (ShardIterator !== undefined) {
-      const answer = await sdk.send(new GetRecordsCommand({ ShardIterator, Limit: 10_000 }))
-      for (const { Data } of answer.Records ?? []) if (Data !== undefined) count += 1
-      ShardIterator = answer.MillisBehindLatest === 0 ? undefined : answer.NextShardIterator
-    }
-  }
-  check(count)
-}
-
-async function readOneByOne(): Promise<void> {
-  let count = 0
-  for await (const { data } of stream.iterate({ from: 'oldest' }, catchingUp)) if (data !== undefined) count += 1
-  check(count)
-}
-
-async function readBatches(): Promise<void> {
-  let count = 0
-  for await (const batch of stream.iterate({ from: 'oldest' }, catchingUp).batches()) {
-    for (const { data } of batch) if (data !== undefined) count += 1
-  }
-  check(count)
-}
-
-function check(count: number): void {
-  if (count !== recordCount) throw new Error(`${count} of ${recordCount} records came`)
+/** What one way costs, in a process of its own. */
+function costsOf(way: string): number[] {
+  const program = join(import.meta.dirname, 'support/get-ways.ts')
+  const args = ['--import', 'tsx', program, way, engine.endpoint, String(recordCount)]
+  return JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8' })) as number[]
 }
 
 /** The most memory that the command held in the first and in the second half of its output. */
