@@ -1,4 +1,5 @@
 import { dataLengthAt, keyLengthAt, packedHeaderBytes } from './records/packed-records.ts'
+import { spareMemory } from './spare-memory.ts'
 import type { LogBlock, LogPage, ReadQuery } from './stream-log.ts'
 
 /**
@@ -13,6 +14,7 @@ export class PageBuilder {
   #dataBytes = 0
   #isFull = false
   #slab: Buffer = Buffer.alloc(0)
+  readonly #slabs: Buffer[] = []
   #usedBytes = 0
   /** The block that grows at the end of the slab. */
   #run: Run | undefined
@@ -46,7 +48,15 @@ export class PageBuilder {
 
   finish(reachesTip: boolean): LogPage {
     this.#closeRun()
-    return { blocks: this.#blocks, recordCount: this.#recordCount, nextSeqIx: this.#nextSeqIx, reachesTip }
+    return {
+      blocks: this.#blocks,
+      recordCount: this.#recordCount,
+      nextSeqIx: this.#nextSeqIx,
+      reachesTip,
+      giveBack: () => {
+        for (const slab of this.#slabs.splice(0)) spareMemory.giveBack(slab)
+      },
+    }
   }
 
   #takeSome(
@@ -108,7 +118,8 @@ export class PageBuilder {
 
   #newSlab(leastBytes: number): void {
     const bytes = Math.min(largestSlabBytes, Math.max(smallestSlabBytes, this.#slab.length * 4))
-    this.#slab = Buffer.allocUnsafeSlow(Math.max(leastBytes, bytes))
+    this.#slab = spareMemory.take(Math.max(leastBytes, bytes))
+    this.#slabs.push(this.#slab)
     this.#usedBytes = 0
   }
 

@@ -48,6 +48,8 @@ export interface LogPage {
   nextSeqIx: number
   /** True when no durable record of this shard follows the page. */
   reachesTip: boolean
+  /** For a reader that is done with the bytes of the blocks: lets the next page have their memory. */
+  giveBack?(): void
 }
 
 export interface LogBlock {

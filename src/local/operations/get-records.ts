@@ -45,13 +45,15 @@ export const getRecords = operation({
         const { shard, page, millisBehindLatest } = reading
         core.throttles?.tookBytes(streamName, shardIndex, dataBytesOf(page))
         const NextShardIterator = core.iterators.issue({ ...iterator, fromSeqIx: page.nextSeqIx })
-        return writeRecordsPage(
+        const body = writeRecordsPage(
           shard,
           page.blocks,
           { MillisBehindLatest: millisBehindLatest, NextShardIterator },
           format,
           encryptionTypeOf(stream.state),
         )
+        page.giveBack?.()
+        return body
       }
     }
   },

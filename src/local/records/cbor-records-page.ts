@@ -1,3 +1,4 @@
+import { spareMemory } from '../spare-memory.ts'
 import type { ShardState } from '../state/stream-state.ts'
 import type { LogBlock } from '../stream-log.ts'
 import { encodeCbor } from '../wire/encode-answer.ts'
@@ -19,7 +20,7 @@ export function writeCborPage(
     packedBytes += block.bytes.length
   }
   const perRecord = recordHead.length + 5 + keyHead.length + 3
-  const out = Buffer.allocUnsafe(rest.length + 16 + packedBytes + recordCount * perRecord)
+  const out = spareMemory.take(rest.length + 16 + packedBytes + recordCount * perRecord)
   // `rest` is a map with fewer than 24 members: one more is one more in its first byte.
   out[0] = (rest[0] as number) + 1
   let at = 1
@@ -68,7 +69,7 @@ function writeBlock(out: Buffer, start: number, shard: ShardState, block: LogBlo
     const keyAt = from + packedHeaderBytes
     const dataAt = keyAt + keyLength
     out.set(head, at)
-    number.advance()
+    if (left > 1) number.advance()
     if (!hasKey) out[at] = (recordHead[0] as number) - 1
     at = writeHead(out, at + head.length, 0x40, dataLength)
     bytes.copy(out, at, dataAt, dataAt + dataLength)

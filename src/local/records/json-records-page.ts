@@ -1,3 +1,4 @@
+import { spareMemory } from '../spare-memory.ts'
 import type { ShardState } from '../state/stream-state.ts'
 import type { LogBlock } from '../stream-log.ts'
 import { dataLengthAt, hasKeyAt, keyLengthAt, packedHeaderBytes } from './packed-records.ts'
@@ -10,9 +11,10 @@ export function writeJsonPage(
   rest: Buffer,
   encryptionType?: 'KMS',
 ): Buffer {
-  const out = Buffer.allocUnsafe(rest.length + pageStart.length + 2 + mostBytes(blocks))
+  const out = spareMemory.take(rest.length + pageStart.length + 2 + mostBytes(blocks))
+  const memory = memoryOf(out)
   let at = pageStart.copy(out)
-  for (const block of blocks) at = writeBlock(out, at, shard, block, encryptionType)
+  for (const block of blocks) at = writeBlock(memory, at, shard, block, encryptionType)
   // The comma behind the last record becomes the end of the list.
   if (blocks.length > 0) at--
   out[at++] = 0x5d
@@ -42,13 +44,15 @@ function nextRecord(bytes: Buffer, from: number): number {
 }
 
 function writeBlock(
-  out: Buffer,
+  memory: Memory,
   start: number,
   shard: ShardState,
   block: LogBlock,
   encryptionType: 'KMS' | undefined,
 ): number {
+  const { bytes: out } = memory
   const { bytes } = block
+  const packed = memoryOf(bytes)
   const encryption = encryptionType === undefined ? '' : `","EncryptionType":"${encryptionType}`
   const arrival = `${encryption}","ApproximateArrivalTimestamp":${block.arrivalMs / 1000},"Data":"`
   const head = Buffer.from(`${numberStart}${'0'.repeat(sequenceNumberDigits)}${arrival}`)
@@ -61,8 +65,8 @@ function writeBlock(
     const dataAt = keyAt + keyLengthAt(bytes, from)
     const end = dataAt + dataLengthAt(bytes, from)
     out.set(head, at)
-    number.advance()
-    at = writeBase64(out, at + head.length, bytes, dataAt, end)
+    if (left > 1) number.advance()
+    at = writeBase64(memory, at + head.length, packed, dataAt, end)
     if (hasKeyAt(bytes, from)) {
       out.set(keyStart, at)
       at = writeText(out, at + keyStart.length, bytes, keyAt, dataAt)
@@ -89,27 +93,47 @@ function writeText(out: Buffer, start: number, bytes: Buffer, from: number, to: 
 
 const alphabet = Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/')
 
-/** Short data is quicker encoded here than by a string that is made and copied. */
-const longestByHand = 512
+/** By twelve bits: the two characters that they become. */
+const pairs = Uint16Array.from(
+  { length: 4096 },
+  (_, bits) => ((alphabet[bits >> 6] as number) << 8) | (alphabet[bits & 63] as number),
+)
 
-function writeBase64(out: Buffer, start: number, bytes: Buffer, from: number, to: number): number {
-  if (to - from > longestByHand) return start + out.write(bytes.toString('base64', from, to), start, 'latin1')
+/** Short data is quicker encoded here than by a string that is made and copied. */
+const longestByHand = 320
+
+function writeBase64(out: Memory, start: number, from: Memory, dataAt: number, end: number): number {
+  if (end - dataAt > longestByHand)
+    return start + out.bytes.write(from.bytes.toString('base64', dataAt, end), start, 'latin1')
   let at = start
-  let read = from
-  for (; read + 2 < to; read += 3) {
-    const three = ((bytes[read] as number) << 16) | ((bytes[read + 1] as number) << 8) | (bytes[read + 2] as number)
-    out[at] = alphabet[three >> 18] as number
-    out[at + 1] = alphabet[(three >> 12) & 63] as number
-    out[at + 2] = alphabet[(three >> 6) & 63] as number
-    out[at + 3] = alphabet[three & 63] as number
+  let read = dataAt
+  // Four bytes are read for the sake of three: one access instead of three.
+  for (; read + 3 < end; read += 3) {
+    const three = from.view.getUint32(read) >>> 8
+    out.view.setUint32(at, ((pairs[three >> 12] as number) << 16) | (pairs[three & 0xfff] as number))
     at += 4
   }
-  if (read === to) return at
-  const hasTwo = read + 1 < to
-  const rest = ((bytes[read] as number) << 16) | (hasTwo ? (bytes[read + 1] as number) << 8 : 0)
-  out[at] = alphabet[rest >> 18] as number
-  out[at + 1] = alphabet[(rest >> 12) & 63] as number
-  out[at + 2] = hasTwo ? (alphabet[(rest >> 6) & 63] as number) : 0x3d
-  out[at + 3] = 0x3d
+  if (read === end) return at
+  const { bytes } = from
+  const left = end - read
+  const second = left > 1 ? (bytes[read + 1] as number) : 0
+  const third = left > 2 ? (bytes[read + 2] as number) : 0
+  const rest = ((bytes[read] as number) << 16) | (second << 8) | third
+  out.bytes[at] = alphabet[rest >> 18] as number
+  out.bytes[at + 1] = alphabet[(rest >> 12) & 63] as number
+  out.bytes[at + 2] = left > 1 ? (alphabet[(rest >> 6) & 63] as number) : padding
+  out.bytes[at + 3] = left > 2 ? (alphabet[rest & 63] as number) : padding
   return at + 4
+}
+
+const padding = 0x3d
+
+/** Bytes, and the way to several of them at once. */
+interface Memory {
+  readonly bytes: Buffer
+  readonly view: DataView
+}
+
+function memoryOf(bytes: Buffer): Memory {
+  return { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length) }
 }

@@ -4,12 +4,15 @@ import { seqIxStep, sequenceNumberValue } from '../../kinesis/sequence-number.ts
 export const sequenceNumberDigits = 56
 
 /**
- * The decimal text of sequence numbers that follow one another: counting up in ASCII digits costs a fifth of a BigInt
- * addition and its toString.
+ * The decimal text of sequence numbers that follow one another, counted up four digits at a time and written as words of
+ * four characters: a tenth of what a BigInt addition and its toString cost.
  */
 export class SequenceText {
   /** ASCII digits of the present number. */
   readonly digits: Buffer
+  /** The digits by four; made when they are first counted up, which many numbers never are. */
+  #groups: Uint16Array | undefined
+  #view: DataView | undefined
 
   /** `digits` is where they are to stand. */
   constructor(
@@ -26,24 +29,20 @@ export class SequenceText {
 
   /** To the number of the shard's next record in the same second. */
   advance(): void {
-    const { digits } = this
+    this.#view ??= new DataView(this.digits.buffer, this.digits.byteOffset, sequenceNumberDigits)
+    this.#groups ??= groupsOf(this.digits)
+    const view = this.#view
+    const groups = this.#groups
     let carry = 0
-    let at = sequenceNumberDigits - 1
-    for (let step = stepDigits.length - 1; step >= 0; step--, at--) {
-      let sum = (digits[at] as number) + (stepDigits[step] as number) + carry
+    for (let at = groupCount - 1; at >= firstOfStep || carry === 1; at--) {
+      let sum = (groups[at] as number) + (step[at] as number) + carry
       carry = 0
-      if (sum > 57) {
-        sum -= 10
+      if (sum > 9999) {
+        sum -= 10_000
         carry = 1
       }
-      digits[at] = sum
-    }
-    while (carry === 1) {
-      if (digits[at] === 57) digits[at--] = 48
-      else {
-        digits[at] = (digits[at] as number) + 1
-        carry = 0
-      }
+      groups[at] = sum
+      view.setUint32(at * 4, textOfGroup[sum] as number)
     }
   }
 
@@ -52,4 +51,28 @@ export class SequenceText {
   }
 }
 
-const stepDigits = Uint8Array.from(seqIxStep.toString(), Number)
+function groupsOf(digits: Buffer): Uint16Array {
+  const groups = new Uint16Array(groupCount)
+  for (let at = 0; at < sequenceNumberDigits; at++) {
+    const group = at >> 2
+    groups[group] = (groups[group] as number) * 10 + (digits[at] as number) - zero
+  }
+  return groups
+}
+
+/** The digit, in ASCII. */
+const zero = 0x30
+const groupCount = sequenceNumberDigits / 4
+const step = groupsOf(Buffer.from(seqIxStep.toString().padStart(sequenceNumberDigits, '0')))
+const firstOfStep = step.findIndex((group) => group > 0)
+
+/** Four digits as the word of their characters. */
+const textOfGroup = Uint32Array.from(
+  { length: 10_000 },
+  (_, group) =>
+    0x3030_3030 +
+    (Math.floor(group / 1000) << 24) +
+    (Math.floor((group / 100) % 10) << 16) +
+    (Math.floor((group / 10) % 10) << 8) +
+    (group % 10),
+)

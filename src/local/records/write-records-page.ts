@@ -7,7 +7,7 @@ import { writeJsonPage } from './json-records-page.ts'
 
 /**
  * Records and the members beside them, of which there must be some: straight from the packed records into one buffer,
- * no object is made for a record.
+ * no object is made for a record. The buffer is of the spare memory, to be given back when it was sent.
  */
 export function writeRecordsPage(
   shard: ShardState,

@@ -8,6 +8,7 @@ import { shardDoesNotExist } from '../operations/find-shard.ts'
 import { readShard, type ShardReading } from '../operations/read-shard.ts'
 import { writeRecordsPage } from '../records/write-records-page.ts'
 import type { BodyFormat } from '../shapes/read-input.ts'
+import { spareMemory } from '../spare-memory.ts'
 import type { LiveStream } from '../state/live-stream.ts'
 import type { LogPage } from '../stream-log.ts'
 import { dataBytesOf } from '../stream-log-page.ts'
@@ -112,7 +113,11 @@ export class Subscription {
     this.#fromSeqIx = page.nextSeqIx
     const members = { ContinuationSequenceNumber: this.#lastNumber, MillisBehindLatest: millisBehindLatest }
     const { stream, format } = this.target
-    return this.#event(writeRecordsPage(shard, page.blocks, members, format, encryptionTypeOf(stream.state)))
+    const payload = writeRecordsPage(shard, page.blocks, members, format, encryptionTypeOf(stream.state))
+    page.giveBack?.()
+    const event = this.#event(payload)
+    spareMemory.giveBack(payload)
+    return event
   }
 
   /** KCL demands: no ContinuationSequenceNumber if and only if there are children. */

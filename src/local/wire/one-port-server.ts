@@ -5,6 +5,7 @@ import * as net from 'node:net'
 import type { Writable } from 'node:stream'
 import * as tls from 'node:tls'
 import { ConfigError } from '../../errors.ts'
+import { spareMemory } from '../spare-memory.ts'
 import type { CertificatePair } from '../tls/self-signed-certificate.ts'
 import type { ApiAnswer, ApiRequest } from './answer-request.ts'
 import type { StreamedAnswer } from './streamed-answer.ts'
@@ -284,6 +285,8 @@ function refuseBody(request: AnyRequest, response: AnyResponse, chunks: Buffer[]
 function send(response: AnyResponse, { status, headers, body }: ApiAnswer): void {
   if (response.destroyed) return
   headers['content-length'] = String(body.length)
+  // Finished: the kernel has all of it. One that is cut off is left to the collector.
+  if (body.length > shortBodyBytes) response.once('finish', () => spareMemory.giveBack(body))
   if (response instanceof http.ServerResponse) {
     // Kinesis keeps connections alive without saying so.
     response.removeHeader('connection')
