@@ -29,7 +29,7 @@ export function writePutAnswer(
     if (format === 'json' && record > 0) out[at++] = 0x2c
     out.set(entry.bytes, at)
     at += entry.bytes.length
-    entry.number.advance()
+    if (--entry.recordsLeft > 0) entry.number.advance()
   }
   at += layout.tail.copy(out, at)
   return out.subarray(0, at)
@@ -39,8 +39,11 @@ export function writePutAnswer(
 class Entry {
   readonly bytes: Buffer
   readonly number: SequenceText
+  recordsLeft: number
 
-  constructor(layout: Layout, stream: LiveStream, { shardIndex, firstSeqIx, seqTimeSeconds }: AppendBlock) {
+  constructor(layout: Layout, stream: LiveStream, block: AppendBlock) {
+    const { shardIndex, firstSeqIx, recordCount, seqTimeSeconds } = block
+    this.recordsLeft = recordCount
     this.bytes = layout.entry(shardIdOf(shardIndex))
     const digits = this.bytes.subarray(layout.digitsAt, layout.digitsAt + sequenceNumberDigits)
     const createdSeconds = stream.shard(shardIndex)?.createdSeconds ?? 0
