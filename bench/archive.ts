@@ -1,41 +1,30 @@
 /**
  * What archives cost: CPU a record of about 190 bytes (8 fields) to print them, to read them and to write them, beside a
- * bare loop of the same libraries in the same run; then `store` from the local engine into a directory, and its memory.
+ * bare loop of the same libraries in the same run, each in a process of its own; then `store` from the local engine into
+ * a directory, and its memory. The memory of reading a large day: bench/archive-day.ts.
  *
  *     node --import tsx bench/archive.ts [records a round, default 300,000] [records stored, default 1,000,000]
  */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import {
-  closeSync,
-  createReadStream,
-  linkSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs'
+import { mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { Unpackr } from 'msgpackr'
 import { uncompressSync } from 'snappy'
 import { openStore } from '../src/archive/open-store.ts'
-import { readReported } from '../src/archive/read-archives.ts'
 import { storeStream } from '../src/archive/store-stream.ts'
 import { streamFromStore } from '../src/archive/stream-from-store.ts'
 import { MemoryCheckpointStore } from '../src/checkpoint/memory-checkpoint-store.ts'
-import { BlockPrinter } from '../src/cli/block-printer.ts'
+import { catArchives } from '../src/cli/cat-archives.ts'
 import { createAwsKinesisApi } from '../src/kinesis/aws-kinesis-api.ts'
 import type { KinesisApi } from '../src/kinesis/kinesis-api.ts'
-import { formatSequenceNumber } from '../src/kinesis/sequence-number.ts'
-import { randomInteger, seededRandom } from '../src/random.ts'
 import { encodeMsgpack } from '../src/record/msgpack-encode.ts'
 import { TriWriter } from '../src/record/tri-writer.ts'
+import { archiveOf, eventOf, placeOf } from './support/bench-events.ts'
 import { writeBenchReport } from './support/bench-report.ts'
+import { median } from './support/cpu-us-per-record.ts'
 import { startEngineProcess } from './support/engine-process.ts'
 
 interface StoreTask {
@@ -51,79 +40,25 @@ interface StoreResult {
   recordCount: number
 }
 
+type Way = 'cat' | 'bareCat' | 'read' | 'bareRead' | 'write'
+
+interface WayTask {
+  way: Way
+  directory: string
+  recordCount: number
+}
+
 async function bench(): Promise<void> {
   const recordCount = Number(process.argv[2] ?? 300_000)
   const storedCount = Number(process.argv[3] ?? 1_000_000)
   const directory = mkdtempSync(join(tmpdir(), 'triton-bench-'))
-  const records = Array.from({ length: recordCount }, (_, n) => Buffer.from(encodeMsgpack(eventOf(n))))
-  const places = records.map((_, n) => ({
-    shardId: `shardId-00000000000${Math.floor(n / 5_000) % 4}`,
-    sequenceNumber: formatSequenceNumber({
-      ...{ createTimeSeconds: 1_767_225_600, shardIndex: Math.floor(n / 5_000) % 4 },
-      ...{ seqIx: BigInt(n), seqTimeSeconds: 1_767_225_700 + Math.floor(n / 10_000) },
-    }),
-    partitionKey: `user-${n % 5_000}`,
-    arrivedAtMs: 1_767_225_700_000 + Math.floor(n / 10),
-  }))
   mkdirSync(join(directory, '20260101'))
-  const file = join(directory, '20260101/bench-store-1.tri')
-  const write = () => {
-    const writer = new TriWriter()
-    const pieces: Uint8Array[] = []
-    for (let i = 0; i < recordCount; i++) {
-      writer.add(records[i] as Buffer, places[i] as (typeof places)[0])
-      if (writer.waitingBytes > 65_536) pieces.push(...writer.take())
-    }
-    writer.end()
-    pieces.push(...writer.take())
-    return pieces
-  }
-  writeFileSync(file, Buffer.concat(write()))
-  const sink = openSync('/dev/null', 'w')
-  const unpackr = new Unpackr({ useRecords: false })
-  const ways: Record<string, () => unknown> = {
-    bareCat: () => {
-      for (const plain of bareChunks(readFileSync(file))) {
-        let text = ''
-        for (const value of unpackr.unpackMultiple(plain) as unknown[]) text += `${JSON.stringify(value)}\n`
-        writeSync(sink, text)
-      }
-    },
-    cat: async () => {
-      const printer = new BlockPrinter('msgpack', 'json')
-      for await (const part of readReported(createReadStream(file, { highWaterMark: 256 * 1024 }), file, false))
-        if (part.type === 'records') writeSync(sink, printer.print(part, file).text)
-    },
-    bareRead: () => {
-      let count = 0
-      for (const plain of bareChunks(readFileSync(file))) count += (unpackr.unpackMultiple(plain) as unknown[]).length
-      check(count, recordCount)
-    },
-    read: async () => {
-      let count = 0
-      const definition = { name: 'bench', format: 'msgpack' } as const
-      await using store = openStore(pathToFileURL(directory).href)
-      for await (const data of streamFromStore(store, definition, '20260101')) if (data !== undefined) count += 1
-      check(count, recordCount)
-    },
-    write,
-  }
-  const times = new Map<string, number[]>(Object.keys(ways).map((way) => [way, []]))
-  for (let round = 0; round <= 5; round++)
-    for (const [way, act] of Object.entries(ways)) {
-      const before = process.cpuUsage()
-      await act()
-      const { user, system } = process.cpuUsage(before)
-      // The first round warms up.
-      if (round > 0) times.get(way)?.push((user + system) / recordCount)
-    }
-  closeSync(sink)
-  const of = (way: string) => [...(times.get(way) ?? [])].sort((left, right) => left - right)[2] as number
+  writeFileSync(fileIn(directory), archiveOf(recordCount))
+  const times: Record<Way, number> = { bareCat: 0, cat: 0, bareRead: 0, read: 0, write: 0 }
+  for (const way of Object.keys(times) as Way[]) times[way] = await timeOf({ way, directory, recordCount })
+  const of = (way: Way) => times[way]
   const small = await storeInChild(directory, storedCount, 4 * 1024 * 1024)
   const large = await storeInChild(directory, storedCount, 1024 * 1024 * 1024)
-  const copies = Math.ceil(dayBytes / records.reduce((sum, { length }) => sum + length, 0))
-  for (let copy = 2; copy <= copies; copy++) linkSync(file, join(directory, `20260101/bench-store-${copy}.tri`))
-  const day = await readInChild({ directory, recordCount: copies * recordCount })
   rmSync(directory, { recursive: true })
   const unit = 'us CPU a record'
   writeBenchReport('archive', [
@@ -157,57 +92,101 @@ async function bench(): Promise<void> {
       ...{ what: 'RSS of store, rotating at 1 GiB', value: large.maxRssBytes / 2 ** 20, unit: 'MiB' },
       target: { atMost: 200, of: 'value' },
     },
-    {
-      ...{
-        what: `RSS of streamFromStore over a day of ${copies * recordCount} records`,
-        value: day.maxRssBytes / 2 ** 20,
-      },
-      ...{ unit: 'MiB', target: { atMost: 250, of: 'value' } },
-    },
   ])
 }
 
-/** Decompressed. Beyond, nothing grows any more. */
-const dayBytes = 2 * 2 ** 30
-
-interface ReadTask {
-  directory: string
-  recordCount: number
+function fileIn(directory: string): string {
+  return join(directory, '20260101/bench-store-1.tri')
 }
 
-async function readInChild(task: ReadTask): Promise<{ maxRssBytes: number }> {
-  const child = fork(import.meta.filename, ['read'], { execArgv: ['--import', 'tsx'] })
+/** Microseconds of CPU a record, of a process that does nothing else; what it prints goes to /dev/null. */
+async function timeOf(task: WayTask): Promise<number> {
+  const sink = openSync('/dev/null', 'w')
+  const stdio = ['ignore', sink, 'inherit', 'ipc'] as const
+  const child = fork(import.meta.filename, ['way'], { execArgv: ['--import', 'tsx'], stdio: [...stdio] })
   child.send(task)
-  const [result] = (await once(child, 'message')) as [{ maxRssBytes: number }]
-  return result
+  const [time] = (await once(child, 'message')) as [number]
+  return time
 }
 
-async function readHere({ directory, recordCount }: ReadTask): Promise<void> {
-  await using store = openStore(pathToFileURL(directory).href)
-  let count = 0
-  for await (const data of streamFromStore(store, { name: 'bench', format: 'msgpack' }, '20260101'))
-    if (data !== undefined) count += 1
-  check(count, recordCount)
-  process.send?.({ maxRssBytes: process.resourceUsage().maxRSS * 1_024 }, () => process.disconnect())
+async function timeHere({ way, directory, recordCount }: WayTask): Promise<void> {
+  const { count, act } = actOf(way, directory, recordCount)
+  const times: number[] = []
+  for (let round = 0; round <= 7; round++) {
+    const before = process.cpuUsage()
+    await act()
+    const { user, system } = process.cpuUsage(before)
+    // The first round warms up.
+    if (round > 0) times.push((user + system) / count)
+  }
+  process.send?.(median(times), () => process.disconnect())
 }
 
-const random = seededRandom(1)
-const pick = <T>(from: readonly T[]): T => from[randomInteger(random, from.length)] as T
-const words = ['lorem', 'ipsum', 'dolor', 'sit', 'amet', 'consectetur', 'adipiscing', 'elit', 'sed', 'eiusmod']
-
-/** About 190 bytes of msgpack. */
-function eventOf(n: number): object {
-  return {
-    id: `user-${n % 5_000}`,
-    origin: pick(['SFO', 'JFK', 'LAX', 'ORD']),
-    destination: pick(['SEA', 'BOS', 'ATL', 'DEN']),
-    delay: randomInteger(random, 300) - 20,
-    distance: randomInteger(random, 4_000),
-    ts: 1.7e9 + random.next() * 1e6,
-    ok: random.next() < 0.5,
-    note: Array.from({ length: 16 }, () => pick(words)).join(' '),
+function actOf(way: Way, directory: string, recordCount: number): { count: number; act: () => unknown } {
+  const file = fileIn(directory)
+  const unpackr = new Unpackr({ useRecords: false })
+  switch (way) {
+    case 'cat':
+      return { count: recordCount, act: () => catArchives([file], { format: 'json', verbose: 0 }) }
+    case 'bareCat':
+      return {
+        count: recordCount,
+        act: () => {
+          for (const plain of bareChunks(readFileSync(file))) {
+            let text = ''
+            for (const value of unpackr.unpackMultiple(plain) as unknown[]) text += `${JSON.stringify(value)}\n`
+            writeSync(1, text)
+          }
+        },
+      }
+    case 'read':
+      return {
+        count: recordCount,
+        act: async () => {
+          let count = 0
+          const definition = { name: 'bench', format: 'msgpack' } as const
+          await using store = openStore(pathToFileURL(directory).href)
+          for await (const data of streamFromStore(store, definition, '20260101')) if (data !== undefined) count += 1
+          check(count, recordCount)
+        },
+      }
+    case 'bareRead':
+      return {
+        count: recordCount,
+        act: () => {
+          let count = 0
+          for (const plain of bareChunks(readFileSync(file)))
+            count += (unpackr.unpackMultiple(plain) as unknown[]).length
+          check(count, recordCount)
+        },
+      }
+    case 'write': {
+      const count = Math.min(recordCount, mostInMemory)
+      const records = Array.from({ length: count }, (_, n) => Buffer.from(encodeMsgpack(eventOf(n))))
+      const places = records.map((_, n) => placeOf(n))
+      return { count, act: () => writeAll(records, places) }
+    }
   }
 }
+
+/** As a store does it: what is ready is handed on, and kept no longer. */
+function writeAll(records: readonly Buffer[], places: readonly ReturnType<typeof placeOf>[]): void {
+  const writer = new TriWriter()
+  let fileBytes = 0
+  const handOn = () => {
+    for (const { length } of writer.take()) fileBytes += length
+  }
+  for (let i = 0; i < records.length; i++) {
+    writer.add(records[i] as Buffer, places[i] as (typeof places)[0])
+    if (writer.waitingBytes > 65_536) handOn()
+  }
+  writer.end()
+  handOn()
+  check(fileBytes, writer.fileBytes)
+}
+
+/** Beyond, most of what is measured is V8 looking through the records that wait to be written. */
+const mostInMemory = 100_000
 
 /** The plain bytes of a file's data chunks, without a look at checksums. Records don't span chunks in it. */
 function* bareChunks(bytes: Buffer): Generator<Buffer> {
@@ -291,6 +270,6 @@ function check(count: number, expected: number): void {
   if (count !== expected) throw new Error(`${count} of ${expected} records came`)
 }
 
-if (process.argv[2] === 'read') process.once('message', (task) => void readHere(task as ReadTask))
+if (process.argv[2] === 'way') process.once('message', (task) => void timeHere(task as WayTask))
 else if (process.argv[2] === 'store') process.once('message', (task) => void storeHere(task as StoreTask))
 else await bench()

@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer'
+import { digitCountOf, writeDigits, writeFloat } from './float-digits.ts'
 import { floatText } from './float-text.ts'
 import { plainJsonOf } from './plain-json.ts'
 
@@ -8,7 +9,8 @@ import { plainJsonOf } from './plain-json.ts'
  * in between; a record with anything else in it is written by `plainJsonOf`, whose text this always is.
  */
 export class JsonLines {
-  #bytes = Buffer.allocUnsafe(256 * 1024)
+  #bytes = Buffer.allocUnsafeSlow(256 * 1024)
+  #view = dataViewOf(this.#bytes)
   #length = 0
   /** Of the record under way. */
   #source: Buffer = this.#bytes
@@ -57,6 +59,7 @@ export class JsonLines {
     const larger = Buffer.allocUnsafeSlow(Math.max(2 * this.#bytes.length, this.#length + byteLength))
     this.#bytes.copy(larger, 0, 0, this.#length)
     this.#bytes = larger
+    this.#view = dataViewOf(larger)
     return true
   }
 
@@ -146,7 +149,7 @@ export class JsonLines {
     return true
   }
 
-  /** Text of UTF-8 goes as it is, but for what JSON escapes. */
+  /** Text of UTF-8 goes as it is, but for what JSON escapes: four bytes at a time up to the first that is not plain ASCII. */
   #text(byteLength: number): boolean {
     const source = this.#source
     const bytes = this.#bytes
@@ -156,8 +159,17 @@ export class JsonLines {
     this.#at = end
     let length = this.#length
     bytes[length++] = 0x22
+    let at = start
+    const sourceView = this.#sourceView
+    const view = this.#view
+    for (; at + 4 <= end; at += 4) {
+      const word = sourceView.getInt32(at, true)
+      if (!isPlainAscii(word)) break
+      view.setInt32(length, word, true)
+      length += 4
+    }
     let high = 0
-    for (let at = start; at < end; at++) {
+    for (; at < end; at++) {
       const byte = source[at] as number
       high |= byte
       if (isPlain[byte] === 1) bytes[length++] = byte
@@ -180,21 +192,15 @@ export class JsonLines {
 
   #digits(value: number): boolean {
     if (value > 0x7fff_ffff) return this.#ascii(String(value))
-    const bytes = this.#bytes
-    let count = 1
-    for (let limit = 10; value >= limit; limit *= 10) count += 1
-    let rest = value
-    for (let at = this.#length + count - 1; at >= this.#length; at--) {
-      const next = (rest / 10) | 0
-      bytes[at] = 0x30 + rest - next * 10
-      rest = next
-    }
-    this.#length += count
+    this.#length = writeDigits(this.#bytes, this.#length, value, digitCountOf(value))
     return true
   }
 
   #float(value: number): boolean {
-    return this.#ascii(Number.isFinite(value) ? floatText(value) : 'null')
+    const end = writeFloat(this.#bytes, this.#length, value)
+    if (end < 0) return this.#ascii(Number.isFinite(value) ? floatText(value) : 'null')
+    this.#length = end
+    return true
   }
 
   #base64(byteLength: number): boolean {
@@ -229,6 +235,13 @@ const widths = Uint8Array.of(
   ...[1, 0, 1, 1, 2, 3, 0, 0, 0, 0, 5, 9, 2, 3, 5, 9],
   ...[2, 3, 5, 9, 0, 0, 0, 0, 0, 2, 3, 0, 3, 0, 3, 0],
 )
+
+/** Whether none of the word's bytes is below a space, a quote, a backslash or beyond ASCII. */
+function isPlainAscii(word: number): boolean {
+  const found =
+    (word - 0x2020_2020) | ((word ^ 0x2222_2222) - 0x0101_0101) | ((word ^ 0x5c5c_5c5c) - 0x0101_0101) | word
+  return (found & 0x8080_8080) === 0
+}
 
 const isPlain = Uint8Array.from({ length: 256 }, (_, byte) => (byte < 0x20 || byte === 0x22 || byte === 0x5c ? 0 : 1))
 

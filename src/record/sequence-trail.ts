@@ -13,20 +13,42 @@ import type { VarintColumn, VarintCursor } from './varint-column.ts'
  */
 export class SequenceTrail {
   #text: string
-  #limbs: Limbs | undefined
+  /** Of the number before, highest first. */
+  readonly #limbs = new Float64Array(4)
+  #hasLimbs: boolean
 
   constructor(first: string) {
     this.#text = first
-    this.#limbs = limbsOf(first)
+    this.#hasLimbs = first.length === digitCount
+    if (this.#hasLimbs) for (let i = 0; i < 4; i++) this.#limbs[i] = limbAt(first, 14 * i)
   }
 
   step(text: string, column: VarintColumn): void {
-    const limbs = limbsOf(text)
-    const count = limbs === undefined || this.#limbs === undefined ? 0 : smallStep(this.#limbs, limbs)
+    const count = this.#smallStep(text)
     if (count > 0) column.push(2 * count)
     else pushStep(this.#text, text, column)
     this.#text = text
-    this.#limbs = limbs
+  }
+
+  /** How often 2^80 lies between the two; 0 when the difference is something else, or too large. */
+  #smallStep(text: string): number {
+    const limbs = this.#limbs
+    const hadLimbs = this.#hasLimbs
+    this.#hasLimbs = text.length === digitCount
+    if (!this.#hasLimbs) return 0
+    const top = limbAt(text, 0)
+    const high = limbAt(text, 14)
+    const middle = limbAt(text, 28)
+    const low = limbAt(text, 42)
+    const isNear = hadLimbs && limbs[0] === top
+    const count = isNear
+      ? countOf(high - (limbs[1] as number), middle - (limbs[2] as number), low - (limbs[3] as number))
+      : 0
+    limbs[0] = top
+    limbs[1] = high
+    limbs[2] = middle
+    limbs[3] = low
+    return count
   }
 }
 
@@ -41,29 +63,32 @@ export function nextSequenceNumber(before: string, column: VarintCursor): string
   return (BigInt(before) + (BigInt((step - 1) / 2) << 80n) + (BigInt(seconds) << 36n)).toString()
 }
 
-interface Limbs {
-  a: number
-  b: number
-  c: number
-  d: number
-}
-
 const limb = 1e14
+/** That all numbers since 2014 have. */
 const digitCount = 56
 
-/** Highest first; undefined for what has not the length that all numbers since 2014 have. */
-function limbsOf(text: string): Limbs | undefined {
-  if (text.length !== digitCount) return undefined
-  return { a: digits(text, 0), b: digits(text, 14), c: digits(text, 28), d: digits(text, 42) }
+/** Fourteen digits. */
+function limbAt(text: string, from: number): number {
+  return sevenAt(text, from) * 1e7 + sevenAt(text, from + 7)
 }
 
-function digits(text: string, from: number): number {
-  let high = 0
-  let low = 0
-  for (let i = from; i < from + 7; i++) high = high * 10 + text.charCodeAt(i) - 48
-  for (let i = from + 7; i < from + 14; i++) low = low * 10 + text.charCodeAt(i) - 48
-  return high * 1e7 + low
+/** Seven digits: a sum whose parts don't wait for one another, which takes two thirds of a loop's time. */
+function sevenAt(text: string, at: number): number {
+  return (
+    (Math.imul(text.charCodeAt(at), 1_000_000) +
+      Math.imul(text.charCodeAt(at + 1), 100_000) +
+      Math.imul(text.charCodeAt(at + 2), 10_000) +
+      Math.imul(text.charCodeAt(at + 3), 1_000) +
+      Math.imul(text.charCodeAt(at + 4), 100) +
+      Math.imul(text.charCodeAt(at + 5), 10) +
+      text.charCodeAt(at + 6) -
+      sevenZeros) |
+    0
+  )
 }
+
+/** What seven times the character 0 would be as a number. */
+const sevenZeros = 0x30 * 1_111_111
 
 /** 2^80 in such limbs. */
 const stepHigh = 12_089_258_196
@@ -71,26 +96,23 @@ const stepLow = 14_629_174_706_176
 /** Beyond, the product of a limb is no safe integer. */
 const largestSmallStep = 614
 
-/** How often 2^80 lies between the two; 0 when the difference is something else, or too large. */
-function smallStep(from: Limbs, to: Limbs): number {
-  if (from.a !== to.a) return 0
-  let low = to.d - from.d
-  let middle = to.c - from.c
-  let high = to.b - from.b
-  if (low < 0) {
-    low += limb
-    middle -= 1
+/** Of a difference in limbs: how often 2^80 is in it. */
+function countOf(high: number, middle: number, low: number): number {
+  let [ownHigh, ownMiddle, ownLow] = [high, middle, low]
+  if (ownLow < 0) {
+    ownLow += limb
+    ownMiddle -= 1
   }
-  if (middle < 0) {
-    middle += limb
-    high -= 1
+  if (ownMiddle < 0) {
+    ownMiddle += limb
+    ownHigh -= 1
   }
-  if (high !== 0) return 0
-  const count = Math.round(middle / stepHigh)
+  if (ownHigh !== 0) return 0
+  const count = Math.round(ownMiddle / stepHigh)
   if (count <= 0 || count > largestSmallStep) return 0
   const product = count * stepLow
   const carry = Math.floor(product / limb)
-  return product - carry * limb === low && count * stepHigh + carry === middle ? count : 0
+  return product - carry * limb === ownLow && count * stepHigh + carry === ownMiddle ? count : 0
 }
 
 function pushStep(from: string, to: string, column: VarintColumn): void {

@@ -40,7 +40,8 @@ export class PositionWriter {
   #shards = new Map<string, BlockShard>()
   #shard: BlockShard | undefined
   #runLength = 0
-  #hasSubs = false
+  /** Records that the column of sub-sequence numbers knows. */
+  #subCount = 0
   /** Of keys and shards, at the most. */
   #textBytes = 128
   #keyIndexes = new Map<string, number>()
@@ -67,8 +68,7 @@ export class PositionWriter {
     columns.lengths.push(end - start)
     this.#addNumber(place)
     this.#addKey(place.partitionKey, block, start, end)
-    columns.subs.push(subSequenceNumber === undefined ? 0 : subSequenceNumber + 1)
-    if (subSequenceNumber !== undefined) this.#hasSubs = true
+    if (subSequenceNumber !== undefined) this.#addSub(subSequenceNumber)
     this.recordCount += 1
   }
 
@@ -92,8 +92,9 @@ export class PositionWriter {
       head.pushText(firstNumber)
     }
     const parts: Buffer[] = [Buffer.from(head.bytes())]
-    for (const [name, column] of Object.entries(this.#columns)) {
-      const bytes = name === 'subs' && !this.#hasSubs ? Buffer.alloc(0) : Buffer.from(column.bytes())
+    if (this.#subCount > 0) for (; this.#subCount < this.recordCount; this.#subCount++) this.#columns.subs.push(0)
+    for (const column of Object.values(this.#columns)) {
+      const bytes = Buffer.from(column.bytes())
       const length = new VarintColumn()
       length.push(bytes.length)
       parts.push(Buffer.from(length.bytes()), bytes)
@@ -102,10 +103,17 @@ export class PositionWriter {
     this.#shards.clear()
     this.#shard = undefined
     this.#keyIndexes.clear()
-    this.#hasSubs = false
+    this.#subCount = 0
     this.#textBytes = 128
     this.recordCount = 0
     return packed(Buffer.concat(parts))
+  }
+
+  /** The column begins with the first record that has one, and those without say so when the next comes. */
+  #addSub(subSequenceNumber: number): void {
+    for (; this.#subCount < this.recordCount; this.#subCount++) this.#columns.subs.push(0)
+    this.#columns.subs.push(subSequenceNumber + 1)
+    this.#subCount += 1
   }
 
   #addNumber({ shardId, sequenceNumber }: RecordPlace): void {

@@ -5,10 +5,13 @@ export class VarintColumn {
 
   push(value: number): void {
     if (this.byteLength + 8 > this.#bytes.length) this.#grow(8)
+    const bytes = this.#bytes
+    let at = this.byteLength
     let rest = value
-    for (; rest >= 0x80; rest = rest > 0x7fff_ffff ? Math.floor(rest / 128) : rest >>> 7)
-      this.#bytes[this.byteLength++] = (rest % 128) | 0x80
-    this.#bytes[this.byteLength++] = rest
+    for (; rest > 0x7fff_ffff; rest = Math.floor(rest / 128)) bytes[at++] = (rest % 128) | 0x80
+    for (; rest >= 0x80; rest >>>= 7) bytes[at++] = (rest & 0x7f) | 0x80
+    bytes[at++] = rest
+    this.byteLength = at
   }
 
   /** Negative ones too: 0, -1, 1, -2 as 0, 1, 2, 3. */
