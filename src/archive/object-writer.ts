@@ -1,13 +1,12 @@
 import { ClosedError } from '../errors.ts'
 import type { EncodedRecord, PageRecords } from '../kinesis/kinesis-api.ts'
-import { encodeMsgpack } from '../record/msgpack-encode.ts'
 import type { RecordFormat } from '../record/record-codec.ts'
 import { isOneMap } from '../record/record-shape.ts'
 import { TriWriter } from '../record/tri-writer.ts'
 import { archiveKey, sideKeyOf } from './archive-key.ts'
 import type { ArchiveStore, ObjectUpload } from './archive-store.ts'
 import { footerChunks, type ObjectFooter, type ShardSpan } from './object-footer.ts'
-import { rawRecord } from './raw-record.ts'
+import { rawRecord, sideRecord } from './raw-record.ts'
 
 export interface ObjectWriterOptions {
   store: ArchiveStore
@@ -77,7 +76,7 @@ export class ObjectWriter {
       else if (isOneMap(bytes)) writer.add(bytes, place)
       else {
         this.#side ??= await openPart(this.#options, sideKeyOf(this.key))
-        this.#side.writer.add(encodeMsgpack({ $raw: Buffer.from(bytes) }), place)
+        this.#side.writer.add(sideRecord(bytes, writer.recordCount), place)
       }
       // Large records: what is ready must not pile up before the page's end.
       if (writer.waitingBytes >= handOverBytes) await handOver(this.#main)

@@ -12,6 +12,11 @@ export function rawRecord(bytes: Uint8Array): Uint8Array {
   return encodeMsgpack({ $raw: isUtf8(raw) ? raw.toString() : raw })
 }
 
+/** A record that is no msgpack map, as side objects hold it, `before` so many records of the archive came. */
+export function sideRecord(bytes: Uint8Array, before: number): Uint8Array {
+  return encodeMsgpack({ $raw: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength), before })
+}
+
 /** The bytes that the record was put as. */
 export function bytesOfRawRecord(record: Uint8Array): Uint8Array {
   const map = decodeMsgpack(record)

@@ -1,9 +1,8 @@
-import { type ArchivedRecord, ArchiveIterator } from '../archive/archive-iterator.ts'
+import type { ArchivedRecord } from '../archive/archive-iterator.ts'
 import { byTime, dayOf } from '../archive/archive-key.ts'
 import type { ArchiveStore } from '../archive/archive-store.ts'
 import { readFooter } from '../archive/object-footer.ts'
-import { type ChosenArchive, type Day, findArchives, readArchives } from '../archive/read-archives.ts'
-import { archiveDecode } from '../archive/stream-from-store.ts'
+import { type ChosenArchive, type Day, findArchives } from '../archive/read-archives.ts'
 import type { Checkpoint } from '../checkpoint/checkpoint-store.ts'
 import { type Clock, sleep, systemClock } from '../clock.ts'
 import { iterate } from '../consumer/iterate.ts'
@@ -14,7 +13,9 @@ import { ConfigError, type FormatError, NotFoundError, TritonCheckpointError } f
 import type { KinesisApi } from '../kinesis/kinesis-api.ts'
 import type { Position } from '../kinesis/position.ts'
 import { compareSequenceNumbers } from '../kinesis/sequence-number.ts'
-import { type RecordFormat, recordCodec } from '../record/record-codec.ts'
+import { type DecodedRecord, type RecordFormat, recordCodec } from '../record/record-codec.ts'
+import type { RecordPlace } from '../record/tri-positions.ts'
+import { pastRecords } from './past-records.ts'
 import { ReplayPace, type ReplayRate } from './replay-pace.ts'
 
 export interface ReplayOptions {
@@ -26,6 +27,11 @@ export interface ReplayOptions {
   client?: string
   /** How fast the past comes; what is live comes as it does. @default as fast as it can be read */
   rate?: ReplayRate
+  /**
+   * What becomes of archived records that are no msgpack map and lie in side objects: they come as they would come from
+   * the stream, with an `error` and their bytes, where they once stood; or they are left out, and counted. @default 'deliver'
+   */
+  undecodable?: 'deliver' | 'skip'
   /** Goes on with the stream, behind the last archived record of each shard. @default false */
   thenLive?: boolean
   /** Where `checkpoint()` saves, and behind which a later replay of this client goes on. @default none */
@@ -49,12 +55,12 @@ export interface ReplayedRecord<T> extends Partial<Omit<RecordFacts, 'bytes'>> {
   archive?: { key: string; recordNumber: number }
 }
 
-/** What is live and does not decode is handed out as it is by any other reader. */
+/** What does not decode is handed out as by any other reader, be it of the past or live. */
 export type UndecodedReplay = Partial<Omit<RecordFacts, 'bytes'>> & {
   data: undefined
   error: FormatError
   bytes: Uint8Array
-  archive?: undefined
+  archive?: { key: string; recordNumber: number }
 }
 
 export type Replayed<T> = (ReplayedRecord<T> & { error?: undefined }) | UndecodedReplay
@@ -84,6 +90,7 @@ export class Replay<T> implements AsyncIterable<Replayed<T>>, AsyncDisposable {
   readonly #signal: AbortSignal
   /** By shard, the last record of the past that was handed out and is not saved, and those that are. */
   readonly #handedOut = new Map<string, string>()
+  #leftOutCount = 0
   #saved: ReadonlyMap<string, Checkpoint> = new Map()
   #placeless: string | undefined
   #live: StreamIterator<T> | undefined
@@ -99,6 +106,11 @@ export class Replay<T> implements AsyncIterable<Replayed<T>>, AsyncDisposable {
     this.#pace = new ReplayPace(options.rate)
     this.#signal =
       options.signal === undefined ? this.#closing.signal : AbortSignal.any([options.signal, this.#closing.signal])
+  }
+
+  /** Records that are no msgpack map and were left out, since that was asked for. */
+  get leftOutCount(): number {
+    return this.#leftOutCount
   }
 
   /** One at a time, at the rate asked for. */
@@ -200,9 +212,15 @@ export class Replay<T> implements AsyncIterable<Replayed<T>>, AsyncDisposable {
 
   async *#past(archives: readonly ChosenArchive[]): AsyncGenerator<Replayed<T>[]> {
     if (this.#options.thenLive) await this.#footerOf(archives.at(-1) as ChosenArchive)
-    const blocks = readArchives(this.#store, archives, { signal: this.#signal })
-    const records = new ArchiveIterator<T>(blocks, archiveDecode<T>(this.#source.format))
-    for await (const batch of records.batches()) {
+    const records = pastRecords(this.#store, archives, this.#source.format, {
+      signal: this.#signal,
+      ...(this.#options.undecodable === 'skip' && {
+        onLeftOut: (count: number) => {
+          this.#leftOutCount += count
+        },
+      }),
+    })
+    for await (const batch of records) {
       const due: Replayed<T>[] = []
       for (const archived of batch) {
         if (this.#isDone(archived)) continue
@@ -220,7 +238,7 @@ export class Replay<T> implements AsyncIterable<Replayed<T>>, AsyncDisposable {
   }
 
   /** Handed out by a replay before, which this one goes on with. */
-  #isDone({ place, key }: ArchivedRecord<T>): boolean {
+  #isDone({ place, key }: ArchivedRecord<DecodedRecord>): boolean {
     if (place === undefined) {
       const need = this.#options.thenLive ? 'going on live' : this.#pace.needsArrivals ? 'the original pace' : undefined
       if (need !== undefined || this.#saved.size > 0) throw new ConfigError(noPlaces(key, need ?? 'a checkpoint'))
@@ -293,11 +311,15 @@ export class Replay<T> implements AsyncIterable<Replayed<T>>, AsyncDisposable {
   }
 }
 
-function replayed<T>({ data, bytes, key, recordNumber, place }: ArchivedRecord<T>): Replayed<T> {
+function replayed<T>({ data: outcome, bytes, key, recordNumber, place }: ArchivedRecord<DecodedRecord>): Replayed<T> {
   const archive = { key, recordNumber }
-  if (place === undefined) return { data, bytes, archive }
-  const { arrivedAtMs, ...rest } = place
-  return { ...rest, arrivedAt: new Date(arrivedAtMs), data, bytes, archive }
+  const facts: Partial<Omit<RecordFacts, 'bytes'>> = place === undefined ? {} : factsOf(place)
+  if (outcome.error) return { ...facts, data: undefined, error: outcome.error, bytes, archive }
+  return { ...facts, data: outcome.data as T, bytes, archive }
+}
+
+function factsOf({ arrivedAtMs, ...rest }: RecordPlace): Partial<Omit<RecordFacts, 'bytes'>> {
+  return { ...rest, arrivedAt: new Date(arrivedAtMs) }
 }
 
 function noPlaces(key: string, need: string): string {
