@@ -1,5 +1,6 @@
 import { ConfigError } from '../errors.ts'
 import { encodeMsgpack } from '../record/msgpack-encode.ts'
+import { isGoTime, MsgpackExt } from '../record/msgpack-ext.ts'
 import { plainJsonOf } from '../record/plain-json.ts'
 
 /** What a column holds: the narrowest of these that all of its values fit, `text` when nothing else does. */
@@ -58,7 +59,11 @@ export function cellOf(value: unknown, type: ColumnType): Cell {
     case 'json':
       return jsonText(value)
     case 'text':
-      return typeof value === 'string' ? value : jsonText(value)
+      return typeof value === 'string'
+        ? value
+        : isTime(value)
+          ? (JSON.parse(jsonText(value)) as string)
+          : jsonText(value)
   }
 }
 
@@ -74,8 +79,13 @@ function kindOf(value: unknown): ColumnType | undefined {
       return 'text'
     default:
       if (value === null || value === undefined) return undefined
-      return value instanceof Uint8Array ? 'bytes' : 'json'
+      return value instanceof Uint8Array ? 'bytes' : isTime(value) ? 'text' : 'json'
   }
+}
+
+/** A time of go-triton's: text in ISO 8601, as "triton cat" prints it. */
+function isTime(value: unknown): boolean {
+  return value instanceof MsgpackExt && isGoTime(value.type, value.data.length)
 }
 
 function typeOf(kinds: ReadonlySet<ColumnType>): ColumnType {

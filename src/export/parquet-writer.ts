@@ -3,29 +3,37 @@ import { fileWriter, ParquetWriter } from 'hyparquet-writer'
 import type { Cell, Column, ColumnType } from './infer-columns.ts'
 import type { TableWriter } from './table-writer.ts'
 
-/** Writes a Parquet file in groups of rows: no more than one is in memory. */
+/** Writes a Parquet file in groups of rows, as large as memory bears: no more than one is in it. */
 export class ParquetTable implements TableWriter {
   readonly #file: string
   readonly #columns: readonly Column[]
   readonly #writer: ParquetWriter
   #cells: Cell[][]
   #rowCount = 0
+  /** About what the group takes in memory. */
+  #groupBytes = 0
 
   constructor(file: string, columns: readonly Column[]) {
     this.#file = file
-    this.#columns = columns
+    // A file without a column is none to its readers.
+    this.#columns = columns.length === 0 ? [{ name: 'value', type: 'text' }] : columns
     this.#writer = new ParquetWriter({
       writer: fileWriter(`${file}.partial`),
-      schema: schemaOf(columns),
+      schema: schemaOf(this.#columns),
       createdBy: 'triton',
     })
-    this.#cells = columns.map(() => [])
+    this.#cells = this.#columns.map(() => [])
   }
 
   add(row: readonly Cell[]): Promise<void> | undefined {
-    for (let i = 0; i < row.length; i++) this.#cells[i]?.push(row[i] as Cell)
+    for (let i = 0; i < this.#columns.length; i++) {
+      const cell = row[i] ?? null
+      this.#cells[i]?.push(cell)
+      this.#groupBytes += bytesOfCell + (typeof cell === 'string' || cell instanceof Uint8Array ? cell.length : 0)
+    }
     this.#rowCount += 1
-    return this.#rowCount < rowsOfGroup ? undefined : this.#writeGroup()
+    const isFull = this.#rowCount >= rowsOfGroup || this.#groupBytes >= bytesOfGroup
+    return isFull ? this.#writeGroup() : undefined
   }
 
   async finish(): Promise<void> {
@@ -43,6 +51,7 @@ export class ParquetTable implements TableWriter {
     const rowGroupSize = this.#rowCount
     this.#cells = this.#columns.map(() => [])
     this.#rowCount = 0
+    this.#groupBytes = 0
     await this.#writer.write({ columnData, rowGroupSize })
   }
 }
@@ -66,3 +75,6 @@ const parquetTypes: Record<ColumnType, Pick<SchemaElement, 'type' | 'converted_t
 }
 
 const rowsOfGroup = 50_000
+const bytesOfGroup = 64 * 1024 * 1024
+/** A place in an array, and what stands there. */
+const bytesOfCell = 16

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ConfigError } from '../../src/errors.ts'
 import { ColumnInference, cellOf } from '../../src/export/infer-columns.ts'
+import { MsgpackExt } from '../../src/record/msgpack-ext.ts'
 import { MsgpackMap } from '../../src/record/msgpack-map.ts'
 
 function columnsOf(...records: unknown[]): Record<string, string> {
@@ -20,6 +21,13 @@ test('a column has the narrowest type that all its values fit', () => {
   assert.deepEqual(columnsOf({ a: Buffer.of(1) }), { a: 'bytes' })
   assert.deepEqual(columnsOf({ a: null }), { a: 'text' })
   assert.deepEqual(columnsOf('line', 3, new MsgpackMap([[1, 2]])), { value: 'text' })
+})
+
+test('a time of go-triton is text, as cat prints it', () => {
+  const time = new MsgpackExt(5, Buffer.from('000000006553f10000000000', 'hex'))
+  assert.deepEqual(columnsOf({ a: time }, { a: 'x' }), { a: 'text' })
+  assert.equal(cellOf(time, 'text'), '2023-11-14T22:13:20Z')
+  assert.deepEqual(columnsOf({ a: new MsgpackExt(77, Buffer.of(1)) }), { a: 'json' })
 })
 
 test('no digit and no text is lost in a cell', () => {
