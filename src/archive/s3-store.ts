@@ -224,7 +224,11 @@ export class S3Store implements ArchiveStore {
           } catch (error) {
             // The answer to the first try may have been lost, and not the try.
             if (attempt === 1 || (error as Error).name !== 'NoSuchUpload') throw error
-            const head = await client.send(new sdk.HeadObjectCommand(this.#place(key)), { abortSignal })
+            const head = await client
+              .send(new sdk.HeadObjectCommand(this.#place(key)), { abortSignal })
+              .catch((failure: unknown) => {
+                throw isPassing(failure) ? failure : error
+              })
             if (head.ContentLength !== bytes) throw error
           }
         })
@@ -293,7 +297,7 @@ export class S3Store implements ArchiveStore {
 /** Somebody gave the upload up, or it was completed. */
 class UploadGoneError extends StorageError {
   constructor(what: string, address: string, cause: unknown) {
-    super(`can't ${what} in ${address}: its upload was given up`, { cause })
+    super(`can't ${what} in ${address}: its upload was given up, as a store does that takes over`, { cause })
   }
 }
 
