@@ -33,15 +33,22 @@ export interface ArchiveDecode<T> {
 export class ArchiveIterator<T> implements AsyncIterableIterator<T>, AsyncDisposable {
   readonly #blocks: AsyncGenerator<ArchiveBlock[]>
   readonly #decode: ArchiveDecode<T>
+  readonly #onLost: ((error: FormatError, block: ArchiveBlock) => void) | undefined
   #waiting: ArchiveBlock[] = []
   #data: T[] = []
   #at = 0
   #failure: unknown
   #isOver = false
 
-  constructor(blocks: AsyncGenerator<ArchiveBlock[]>, decode: ArchiveDecode<T>) {
+  /** With `onLost`, a record that does not decode is told to it and passed over, instead of ending the reading. */
+  constructor(
+    blocks: AsyncGenerator<ArchiveBlock[]>,
+    decode: ArchiveDecode<T>,
+    onLost?: (error: FormatError, block: ArchiveBlock) => void,
+  ) {
     this.#blocks = blocks
     this.#decode = decode
+    this.#onLost = onLost
   }
 
   next(): Promise<IteratorResult<T, undefined>> {
@@ -60,7 +67,8 @@ export class ArchiveIterator<T> implements AsyncIterableIterator<T>, AsyncDispos
       for (;;) {
         const block = await this.#nextBlock()
         if (block === undefined) return
-        yield this.#recordsOf(block)
+        const records = this.#recordsOf(block)
+        if (records.length > 0) yield records
       }
     } finally {
       await this.close()
@@ -116,42 +124,67 @@ export class ArchiveIterator<T> implements AsyncIterableIterator<T>, AsyncDispos
 
   /** What stands before a record that does not decode is handed out first. */
   #dataOf(block: ArchiveBlock): T[] {
-    if (this.#decode.toValues !== undefined) {
-      const { values, error } = this.#decode.toValues(block.bytes, block.start, block.ends)
-      if (error !== undefined) this.#failure = this.#undecodable(block, values.length, error)
-      return values
-    }
+    const { ends } = block
     const data: T[] = []
-    let start = block.start
-    for (const end of block.ends) {
-      const outcome = this.#decode.toData(block.bytes.subarray(start, end))
-      if (outcome.error !== undefined) {
-        this.#failure = this.#undecodable(block, data.length, outcome.error)
+    for (let index = 0; index < ends.length; ) {
+      const { values, error } = this.#valuesFrom(block, index)
+      // Mostly there is one go, whose array needs no copy.
+      if (error === undefined && index === 0) return values
+      for (const value of values) data.push(value)
+      if (error === undefined) break
+      index += values.length
+      const failure = this.#undecodable(block, index, error)
+      if (this.#onLost === undefined) {
+        this.#failure = failure
         break
       }
-      data.push(outcome.data)
-      start = end
+      this.#onLost(failure, { ...block, recordNumber: block.recordNumber + index })
+      index += 1
     }
     return data
   }
 
+  /** The data of the block's records from this one on, up to the first that does not decode. */
+  #valuesFrom({ bytes, start, ends }: ArchiveBlock, index: number): { values: T[]; error?: FormatError } {
+    let begin = index === 0 ? start : (ends[index - 1] as number)
+    if (this.#decode.toValues !== undefined)
+      return this.#decode.toValues(bytes, begin, index === 0 ? ends : ends.slice(index))
+    const values: T[] = []
+    for (let i = index; i < ends.length; i++) {
+      const end = ends[i] as number
+      const { data, error } = this.#decode.toData(bytes.subarray(begin, end))
+      if (error !== undefined) return { values, error }
+      values.push(data as T)
+      begin = end
+    }
+    return { values }
+  }
+
   #recordsOf(block: ArchiveBlock): ArchivedRecord<T>[] {
-    const places = block.positions?.places(block.bytes, block.start)
+    const { bytes, ends, recordNumber } = block
+    const places = block.positions?.places(bytes, block.start)
+    const records: ArchivedRecord<T>[] = []
     let start = block.start
-    return block.ends.map((end, index) => {
-      const record = block.bytes.subarray(start, end)
+    for (const [index, end] of ends.entries()) {
+      const record = bytes.subarray(start, end)
       start = end
-      const outcome = this.#decode.toData(record)
-      if (outcome.error !== undefined) throw this.#undecodable(block, index, outcome.error)
+      const { data, error } = this.#decode.toData(record)
+      if (error !== undefined) {
+        const failure = this.#undecodable(block, index, error)
+        if (this.#onLost === undefined) throw failure
+        this.#onLost(failure, { ...block, recordNumber: recordNumber + index })
+        continue
+      }
       const place = places?.[index]
-      return {
-        data: outcome.data,
+      records.push({
+        data: data as T,
         bytes: this.#decode.toPut(record),
         key: block.archive.key,
-        recordNumber: block.recordNumber + index,
+        recordNumber: recordNumber + index,
         ...(place && { place }),
-      }
-    })
+      })
+    }
+    return records
   }
 
   #undecodable({ archive, recordNumber, offset }: ArchiveBlock, index: number, cause: FormatError): FormatError {

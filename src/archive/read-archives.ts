@@ -57,13 +57,13 @@ export async function findArchives(
 }
 
 export interface ReadArchivesOptions {
-  /** Read on after damage, and report it, instead of failing. @default false */
+  /** Read on after damage, and behind records that do not decode, and report it, instead of failing. @default false */
   salvage?: boolean
   /** Called at each damaged place that was passed over. */
   onDamage?: () => void
   /** Files that are fetched at once. @default 3 */
   filesAtOnce?: number
-  /** What may lie decompressed ahead of the reader, of each of these files, in bytes. @default 8 MiB */
+  /** What may lie decompressed ahead of the reader, of each of these files, in bytes. @default 1 MiB */
   aheadBytes?: number
   signal?: AbortSignal
 }
@@ -82,7 +82,7 @@ export async function* readArchives(
   archives: readonly ArchiveKey[],
   options: ReadArchivesOptions = {},
 ): AsyncGenerator<ArchiveBlock[]> {
-  const { filesAtOnce = 3, aheadBytes = 8 * 1024 * 1024, salvage = false } = options
+  const { filesAtOnce = 3, aheadBytes = 1024 * 1024, salvage = false } = options
   const given = options.signal
   const closing = new AbortController()
   const signal = given === undefined ? closing.signal : AbortSignal.any([given, closing.signal])

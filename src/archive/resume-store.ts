@@ -4,7 +4,16 @@ import { positionFault } from '../consumer/start-plan.ts'
 import { report } from '../diagnostics.ts'
 import type { Position } from '../kinesis/position.ts'
 import { parentShardIdsOf, type Shard } from '../kinesis/shard.ts'
-import { type ArchiveKey, byTime, dayMs, dayOf, parseArchiveKey, prefixOf, sideKeyOf } from './archive-key.ts'
+import {
+  type ArchiveKey,
+  byTime,
+  dayMs,
+  dayOf,
+  dayStartMs,
+  parseArchiveKey,
+  prefixOf,
+  sideKeyOf,
+} from './archive-key.ts'
 import type { ArchiveStore } from './archive-store.ts'
 import { type ObjectFooter, readFooter } from './object-footer.ts'
 import { laterPlaces, type StoredPlace } from './shard-spans.ts'
@@ -37,7 +46,7 @@ export async function findStoredState(
       .map(({ key, bytes }) => ({ bytes, parsed: parseArchiveKey(key, stream) }))
       .filter((object): object is { bytes: number; parsed: ArchiveKey } => object.parsed?.who === client)
       .sort((left, right) => byTime(right.parsed, left.parsed))
-    newest ??= own[0]?.parsed
+    newest ??= own.find(({ parsed }) => isOfItsDay(parsed))?.parsed
     for (const { parsed, bytes } of own) {
       const footer = await readFooter(store, { key: parsed.key, bytes }, signal)
       // An older program's, of a time before ours took over.
@@ -46,6 +55,14 @@ export async function findStoredState(
     }
   }
   return { ...(newest && { newest }), places: new Map() }
+}
+
+/**
+ * Whether the seconds are of about the day that the key lies under: go-triton's day is that of its host's time zone. What
+ * somebody else put there under seconds of his own would otherwise be a predecessor for good.
+ */
+function isOfItsDay({ day, seconds }: ArchiveKey): boolean {
+  return Math.abs(seconds * 1_000 - (dayStartMs(day) + dayMs / 2)) <= 1.5 * dayMs
 }
 
 /** A side object is stored before its main object: one without was left by a crash, and its records come again. */

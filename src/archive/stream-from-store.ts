@@ -1,4 +1,5 @@
 import type { StreamDefinition } from '../config.ts'
+import { report } from '../diagnostics.ts'
 import { FormatError } from '../errors.ts'
 import { decodeMsgpack, decodeRecords } from '../record/msgpack-decode.ts'
 import { type DecodedRecord, type RecordFormat, recordCodec } from '../record/record-codec.ts'
@@ -25,7 +26,13 @@ export function streamFromStore<T = unknown>(
   end: Day = start,
   options: StreamFromStoreOptions = {},
 ): ArchiveIterator<T> {
-  return new ArchiveIterator(blocksOf(store, definition.name, start, end, options), archiveDecode<T>(definition.format))
+  const blocks = blocksOf(store, definition.name, start, end, options)
+  const onLost = (failure: FormatError, { archive, offset, recordNumber }: ArchiveBlock) => {
+    const file = `${store.address}/${archive.key}`
+    report({ type: 'archive-damaged', file, offset, until: offset, recordNumber, reason: failure.message })
+    options.onDamage?.()
+  }
+  return new ArchiveIterator(blocks, archiveDecode<T>(definition.format), options.salvage ? onLost : undefined)
 }
 
 /** How the records of a stream of this format lie in archives. */

@@ -23,12 +23,13 @@ export class BlockPrinter {
 
   /**
    * The lines, of the records that are chosen where not all are, and the failure at the first that can't be printed: what
-   * stands before it is there.
+   * stands before it is there. With `onLost` such a record is told to it, and the others follow.
    */
   print(
     { bytes, start, ends, recordNumber, offset }: RecordBlock,
     file: string,
     chosen?: readonly boolean[],
+    onLost?: (failure: FormatError) => void,
   ): { text: Buffer; count: number; failure?: FormatError } {
     const lines = this.#lines
     lines.begin(bytes)
@@ -44,7 +45,9 @@ export class BlockPrinter {
         } catch (cause) {
           if (!(cause instanceof FormatError)) throw cause
           const message = `${file}: record ${recordNumber + i} can't be printed: ${cause.message}`
-          return { text: lines.take(), count, failure: new FormatError(message, offset, { cause }) }
+          const failure = new FormatError(message, offset, { cause })
+          if (onLost === undefined) return { text: lines.take(), count, failure }
+          onLost(failure)
         }
       }
       begin = end

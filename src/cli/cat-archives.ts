@@ -4,9 +4,10 @@ import { readFooter } from '../archive/object-footer.ts'
 import { type ChosenArchive, findArchives, readArchives, readReported } from '../archive/read-archives.ts'
 import { chooseRecords, type RecordCut } from '../archive/record-cut.ts'
 import { archiveDecode } from '../archive/stream-from-store.ts'
-import { StorageError } from '../errors.ts'
+import { type FormatError, StorageError } from '../errors.ts'
 import type { RecordFormat } from '../record/record-codec.ts'
 import type { RecordBlock } from '../record/tri-records.ts'
+import { checkDays } from './archives.ts'
 import { BlockPrinter } from './block-printer.ts'
 import type { CatFlags } from './commands/cat.ts'
 import { FailedError, UsageError } from './exit-code.ts'
@@ -23,6 +24,7 @@ export async function catArchives(files: readonly string[], flags: CatFlags): Pr
   preferSmallHeap()
   if (flags.stream !== undefined && files.length > 0)
     throw new UsageError('files and --stream both say what to print: choose one')
+  checkDays(flags)
   const stopLog = logDiagnostics(flags.verbose)
   const output = standardOutput()
   // On one terminal the two would write over one another.
@@ -30,11 +32,15 @@ export async function catArchives(files: readonly string[], flags: CatFlags): Pr
   const cut = cutFrom(flags)
   let damageCount = 0
   let printer: { format: RecordFormat; blocks: BlockPrinter } | undefined
+  const onLost = (failure: FormatError) => {
+    damageCount += 1
+    tell(`triton: ${failure.message}`)
+  }
   const blocks = flags.stream === undefined ? blocksOfFiles() : blocksOfStore(flags.stream)
   try {
     for await (const { block, file, format } of blocks) {
       const chosen = cut && chooseRecords(block, file, cut, (record) => archiveDecode(format).toData(record).data)
-      const { text, count, failure } = printerOf(format).print(block, file, chosen)
+      const { text, count, failure } = printerOf(format).print(block, file, chosen, flags.salvage ? onLost : undefined)
       progress?.add(count, block.bytes.length)
       if (text.length > 0) await output.writeBytes(text)
       if (failure === undefined) continue

@@ -10,12 +10,13 @@ import { exportTable } from '../export/export-table.ts'
 import type { Column } from '../export/infer-columns.ts'
 import type { TableWriter } from '../export/table-writer.ts'
 import type { RecordFormat } from '../record/record-codec.ts'
+import { checkDays } from './archives.ts'
 import { BlockPrinter } from './block-printer.ts'
 import type { ExportFlags } from './commands/export.ts'
 import { UsageError } from './exit-code.ts'
 import { placeOf } from './flags.ts'
 import { logDiagnostics } from './log-diagnostics.ts'
-import { Progress, withCommas } from './progress.ts'
+import { counted, Progress } from './progress.ts'
 import { preferSmallHeap } from './small-heap.ts'
 import { requiredStoreFrom } from './store-place.ts'
 import { tell } from './tell.ts'
@@ -24,9 +25,8 @@ import { tell } from './tell.ts'
 export async function exportRecords(file: string, flags: ExportFlags, given?: 'sqlite'): Promise<void> {
   preferSmallHeap()
   const { stream, startDate, endDate, config } = flags
+  checkDays(flags)
   const format = given ?? flags.format ?? formatOf(file)
-  if (stream === undefined) throw new UsageError('say which stream: --stream S')
-  if (startDate === undefined) throw new UsageError('say which day: --start-date YYYYMMDD')
   if (format === undefined)
     throw new UsageError(`"${file}" ends in none of .jsonl, .csv and .parquet: say which with --format`)
   if (existsSync(file)) throw new StorageError(`${file} is there already: remove it first, or write to another`)
@@ -54,7 +54,7 @@ export async function exportRecords(file: string, flags: ExportFlags, given?: 's
       recordCount = (await exportTable(read, opened, onRecords)).recordCount
     }
     progress.stop()
-    tell(`triton: wrote ${withCommas(recordCount)} records to ${file}`)
+    tell(`triton: wrote ${counted(recordCount, 'record')} to ${file}`)
   } finally {
     progress.stop()
     stopLog()

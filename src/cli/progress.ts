@@ -62,6 +62,11 @@ const firstShowMs = 1_000
 const showEveryMs = 500
 const wipeLine = '\r\x1b[2K'
 
+/** `1 record`, `20,000 records`. */
+export function counted(count: number, thing: string): string {
+  return `${withCommas(count)} ${thing}${count === 1 ? '' : 's'}`
+}
+
 export function withCommas(count: number): string {
   return count.toLocaleString('en-US')
 }

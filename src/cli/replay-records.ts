@@ -7,13 +7,14 @@ import { Producer } from '../producer/producer.ts'
 import { partitionKeyOf } from '../record/partition-key.ts'
 import { recordCodec } from '../record/record-codec.ts'
 import { Replay, type Replayed } from '../replay/replay.ts'
+import { checkDays } from './archives.ts'
 import type { ReplayFlags } from './commands/replay.ts'
 import { FailedError, UsageError } from './exit-code.ts'
 import { definitionFrom } from './flags.ts'
 import { onInterrupt } from './interrupt.ts'
 import { logDiagnostics } from './log-diagnostics.ts'
 import { standardOutput } from './output.ts'
-import { Progress, withCommas } from './progress.ts'
+import { counted, Progress } from './progress.ts'
 import { preferSmallHeap } from './small-heap.ts'
 import { requiredStoreFrom } from './store-place.ts'
 import { tell } from './tell.ts'
@@ -23,6 +24,7 @@ export async function replayRecords(flags: ReplayFlags): Promise<void> {
   preferSmallHeap()
   if (flags.then === 'live' && flags.endDate !== undefined)
     throw new UsageError('--then live goes on to the present, and --end-date ends before it: choose one')
+  checkDays(flags)
   const definition = definitionFrom(flags)
   const { name, region, endpoint, format } = definition
   const stopLog = logDiagnostics(flags.verbose)
@@ -53,6 +55,7 @@ export async function replayRecords(flags: ReplayFlags): Promise<void> {
         ...(client !== undefined && { client }),
         ...(flags.rate && { rate: flags.rate }),
         ...(target && { checkpoint: target }),
+        ...(flags.skipUndecodable && { undecodable: 'skip' as const }),
         ...(flags.untilCaughtUp && { live: { untilCaughtUp: true } }),
         signal: stopping.signal,
       },
@@ -71,6 +74,8 @@ export async function replayRecords(flags: ReplayFlags): Promise<void> {
     }
     if (target !== undefined) await replay.checkpoint()
     await print.end()
+    if (replay.leftOutCount > 0)
+      tell(`triton: left out ${counted(replay.leftOutCount, 'record')} that are no msgpack map`)
   } finally {
     progress?.stop()
     ignoreInterrupts()
@@ -107,7 +112,8 @@ class LineSink implements Sink {
 
   async end(): Promise<void> {
     await standardOutput().settle()
-    if (this.#undecodableCount > 0) tell(`${this.#undecodableCount} records did not decode`)
+    if (this.#undecodableCount > 0)
+      tell(`triton: ${counted(this.#undecodableCount, 'record')} did not decode, and have no line`)
   }
 }
 
@@ -135,7 +141,7 @@ class StreamSink implements Sink {
   }
 
   async end(): Promise<void> {
-    tell(`triton: put ${withCommas(this.#count)} records into ${this.#definition.name}`)
+    tell(`triton: put ${counted(this.#count, 'record')} into ${this.#definition.name}`)
   }
 
   close(): Promise<void> {

@@ -9,7 +9,7 @@ import { UsageError } from './exit-code.ts'
 import { definitionFrom } from './flags.ts'
 import { onInterrupt } from './interrupt.ts'
 import { logDiagnostics } from './log-diagnostics.ts'
-import { withCommas } from './progress.ts'
+import { counted, withCommas } from './progress.ts'
 import { preferSmallHeap } from './small-heap.ts'
 import { requiredStoreFrom } from './store-place.ts'
 import { tell } from './tell.ts'
@@ -54,7 +54,7 @@ export async function storeRecords(flags: StoreFlags): Promise<void> {
     )
     lease.lost.throwIfAborted()
     tell(
-      `triton: stored ${withCommas(recordCount)} records in ${withCommas(objectCount)} objects` +
+      `triton: stored ${counted(recordCount, 'record')} in ${counted(objectCount, 'object')}` +
         (undecodableCount > 0 ? `, and ${withCommas(undecodableCount)} that are no msgpack map beside them` : ''),
     )
   } finally {

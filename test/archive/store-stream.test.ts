@@ -244,6 +244,32 @@ test('objects end by size and with the clock, and a clock that jumps back over m
   assert.deepEqual(read, range(2_300), 'read in the order written')
 })
 
+test('keys of others in the same place, with seconds that no clock shows, disturb nothing', async () => {
+  await using place = await ArchivePlace.open()
+  const stream = await streamOf(place, 'orders', 1)
+  await putNumbers(place, stream, 0, 100)
+  const day = dayOf(Date.now())
+  const foreign = [
+    'orders-store-999999999999999.tri',
+    'orders-store-9999999999.tri',
+    'orders-store-7.tri',
+    'orders.tri',
+  ]
+  const keys = foreign.map((name) => `${day}/${name}`)
+  for (const key of [...keys, 'notes.txt', '99999999/orders-store-1.tri', `${day}/orders-store-1/2.tri`]) {
+    const upload = await place.store.begin(key)
+    await upload.write([])
+    await upload.complete()
+  }
+  assert.equal((await place.storeAll(stream)).recordCount, 100)
+  await putNumbers(place, stream, 100, 200)
+  assert.equal((await place.storeAll(stream)).recordCount, 100)
+  const [first, second] = await place.footers(stream)
+  assert.ok(Math.abs((first?.key.seconds ?? 0) - Date.now() / 1000) < 3_600)
+  assert.ok((second?.key.seconds ?? 0) - (first?.key.seconds ?? 0) < 3_600)
+  assert.deepEqual(numbers(await place.records<Numbered>(stream)), range(200))
+})
+
 test('a first start at latest is remembered until something is stored', async () => {
   await using place = await ArchivePlace.open()
   const stream = await streamOf(place, 'orders', 1)

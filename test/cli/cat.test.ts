@@ -103,7 +103,7 @@ test('a day is read as the older programs read it, without the streams that they
     const old = valuesOf(readFileSync(join(golden, 'cat', run.stdout ?? ''), 'utf8'))
     const own = old.filter((record) => record['stream'] === stream)
     if (end && end < start) {
-      assert.deepEqual([exitCode, stdout], [1, ''], label)
+      assert.deepEqual([exitCode, stdout], [2, ''], label)
       assert.match(stderr, /the end, 20151130, is before the start, 20151202/)
       continue
     }
@@ -213,8 +213,9 @@ test('what makes no sense is told, with exit code 2, or 1 where the world is not
     [['-s', 'a', '-t', '20261125'], 2, /say where the archives are/],
     [['-s', 'a', '-t', '20261125', 'x.tri'], 2, /choose one/],
     [['-s', 'a', '-t', '20261125', '-b', 'bucket', '--store', url], 2, /choose one/],
-    [['-s', 'a', '-t', '20261325', '--store', url], 1, /"20261325", is no day/],
-    [['-s', 'a', '-t', '2026-11-25', '--store', url], 1, /is no day: YYYYMMDD/],
+    [['-s', 'a', '-t', '20261325', '--store', url], 2, /--start-date "20261325" is no day/],
+    [['-s', 'a', '-t', '2026-11-25', '--store', url], 2, /is no day: YYYYMMDD/],
+    [['-s', 'a', '-t', '20261125', '-e', '20261124', '--store', url], 2, /the end, 20261124, is before the start/],
     [['-s', 'a', '-t', '20261125', '--store', 'ftp://x'], 1, /is no address of a store/],
     [['-s', 'a', '-t', '20261125', '--store', 's3://b'], 1, /is no address of a store/],
     [['-s', 'a', '-t', '20261125', '--store', pathToFileURL(missing).href], 1, /no directory .*nowhere/],

@@ -123,7 +123,7 @@ test('what can not be written is told, and nothing half stands there', async () 
     [['export', ...words, there], 1, /is there already/],
     [['export', ...words, join(place.directory, 'a.xls')], 2, /ends in none of/],
     [['export', ...words, join(place.directory, 'no/where.csv')], 1, /can't write|no such file/],
-    [['sqlite', ...words.slice(0, -2), join(place.directory, 'b.db')], 2, /say which day/],
+    [['sqlite', ...words.slice(0, -2), join(place.directory, 'b.db')], 2, /required option '-t, --start-date <day>'/],
   ]
   for (const [args, exitCode, pattern] of cases) {
     const result = await place.run(args)

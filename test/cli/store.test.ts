@@ -47,7 +47,7 @@ test('SIGTERM seals what was read, and cat prints it', async () => {
   storing.child.kill('SIGTERM')
   const { exitCode, stderr } = await storing.ended()
   assert.equal(exitCode, 0, stderr)
-  assert.match(stderr, /stored 300 records in 1 objects/)
+  assert.match(stderr, /stored 300 records in 1 object$/m)
   const day = /(\d{8})\/a-store-\d+\.tri/.exec(stderr)?.[1] ?? ''
   const { stdout } = await place.run(['cat', '-s', 'a', '--store', url, '-t', day])
   assert.equal(stdout.trim().split('\n').length, 300)
@@ -62,7 +62,7 @@ test('SIGTERM seals what was read, and cat prints it', async () => {
   assert.match(list?.stdout ?? '', /KEY .*\n\d{8}\/a-store-\d+\.tri +a +store +\d+ +300 +0 +2 +2/)
   assert.match(stat?.stdout ?? '', /a +store +\d{8} +1 +\d+ +300 +0 +2 /)
   assert.deepEqual([verify?.exitCode, verify?.stdout], [0, ''])
-  assert.match(verify?.stderr ?? '', /read 300 records of 1 archives: nothing is wrong/)
+  assert.match(verify?.stderr ?? '', /read 300 records of 1 archive: nothing is wrong/)
   assert.match(none?.stderr ?? '', /there is nothing to verify/)
   assert.match(foreign?.stderr ?? '', /is no day/)
   const file = join(place.directory, /(\d{8}\/a-store-\d+\.tri)/.exec(stderr)?.[1] ?? '')
@@ -133,7 +133,7 @@ test('SIGTERM waits for a store that stalls no longer than it was told, and noth
   )
   s3.fault = () => undefined
   const again = await place.run([...words, '--until-caught-up'])
-  assert.match(again.stderr, /stored 100 records in 1 objects/)
+  assert.match(again.stderr, /stored 100 records in 1 object$/m)
   assert.deepEqual(s3.openUploads(), [])
 })
 

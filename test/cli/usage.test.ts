@@ -25,6 +25,15 @@ const commands = [
   ['checkpoint', 'init'],
   ['checkpoint', 'list'],
   ['checkpoint', 'reset'],
+  ['store'],
+  ['cat'],
+  ['replay'],
+  ['export'],
+  ['sqlite'],
+  ['archive'],
+  ['archive', 'list'],
+  ['archive', 'verify'],
+  ['archive', 'stat'],
 ]
 
 describe('help', () => {
@@ -36,12 +45,22 @@ describe('help', () => {
       assert.equal(exitCode, 0, words.join(' '))
       assert.equal(stderr, '', words.join(' '))
       assert.match(stdout, new RegExp(`^Usage: triton ${words.join(' ')}`))
+      assert.deepEqual(brokenEarly(stdout.split('\nOptions:')[0] ?? ''), [], words.join(' '))
       assert.match(stdout, new RegExp(`Examples?:\\n  \\$ (.*\\| )?triton ${words.join(' ')}`), words.join(' '))
     }
     const [overview] = results
     for (const [name] of commands) assert.match(overview?.stdout ?? '', new RegExp(`^  ${name} `, 'm'))
   })
 })
+
+/** Lines of running text that end although the next word would have fitted. */
+function brokenEarly(text: string): string[] {
+  const lines = text.split('\n')
+  return lines.filter((line, index) => {
+    const next = lines[index + 1] ?? ''
+    return /^[A-Z]/.test(line) && /^\S/.test(next) && line.length + 1 + (next.split(' ')[0] ?? '').length < 80
+  })
+}
 
 describe('a command line that is not understood', () => {
   const cases: [args: string[], told: RegExp][] = [

@@ -28,7 +28,7 @@ export function define(command: Command): void {
       command
         .description(
           'Print archived records, one JSON object a line: those of a stream in a store, of files, or of stdin.\n\n' +
-            'What can not be read ends it with an error that names the file and the place, after everything before it was\n' +
+            'What can not be read ends it with an error that names the file and the place, after everything before it was ' +
             'printed.',
         )
         .argument('[files...]', '.tri files; without any and without --stream, stdin is one')
@@ -49,7 +49,7 @@ export function define(command: Command): void {
       )
       .option('--to-time <time>', 'only what arrived earlier', time)
       .option('--where <field=value>', 'only records whose field says so; again for more of them', fieldTest)
-      .option('--salvage', 'read on behind what is damaged, and tell what was lost')
+      .option('--salvage', 'read on behind what is damaged or can not be printed, and tell what was lost')
       .option(
         '--tritond-output <file>',
         'print what tritond --skip-kinesis wrote instead, with each stream, or of --stream',

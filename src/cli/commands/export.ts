@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander'
-import { type ArchiveFlags, addArchiveFlags } from '../archives.ts'
+import { type ArchiveFlags, addTableFlags } from '../archives.ts'
 
 export interface ExportFlags extends ArchiveFlags {
   stream: string
@@ -8,9 +8,9 @@ export interface ExportFlags extends ArchiveFlags {
 }
 
 export function define(command: Command): void {
-  addArchiveFlags(command)
+  addTableFlags(command)
     .description(
-      'Write archived records as a table for people: JSON lines, CSV or Parquet. The columns and their types are learnt from\n' +
+      'Write archived records as a table for people: JSON lines, CSV or Parquet. The columns and their types are learnt from ' +
         'all the records; what fits no other type is text, what lies deeper is JSON.',
     )
     .argument('<file>', 'the file to write')

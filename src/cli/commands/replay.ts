@@ -13,6 +13,7 @@ export interface ReplayFlags extends StreamFlags, StorePlaceFlags {
   checkpointDb?: string
   checkpointClient?: string
   untilCaughtUp?: boolean
+  skipUndecodable?: boolean
   format: 'json' | 'lossless'
 }
 
@@ -36,6 +37,7 @@ export function define(command: Command): void {
     .option('--checkpoint-client <name>', 'keep positions under this name, and go on behind them the next time')
     .option('--checkpoint-db <address>', 'checkpoint database; default TRITON_DB')
     .option('--until-caught-up', 'with --then live: end at the tip')
+    .option('--skip-undecodable', 'leave out archived records that are no msgpack map, and tell how many')
     .addOption(new Option('--format <format>', 'of the lines').choices(['json', 'lossless']).default('json'))
     .addHelpText(
       'after',

@@ -1,9 +1,9 @@
 import type { Command } from 'commander'
-import { addArchiveFlags } from '../archives.ts'
+import { addTableFlags } from '../archives.ts'
 import type { ExportFlags } from './export.ts'
 
 export function define(command: Command): void {
-  addArchiveFlags(command)
+  addTableFlags(command)
     .description(
       "Write archived records into a new SQLite database, one table with the stream's name. The columns and their types are\n" +
         'learnt from all the records.',

@@ -24,7 +24,7 @@ export function define(command: Command): void {
   addStorePlaceFlags(
     addStreamFlags(command).description(
       'Keep every record of a stream in S3 or a directory, each once.\n\n' +
-        'Runs until SIGTERM or Ctrl-C, then stores what it has read. Killed at any moment, its next start goes on exactly\n' +
+        'Runs until SIGTERM or Ctrl-C, then stores what it has read. Killed at any moment, its next start goes on exactly ' +
         'behind what is stored.',
     ),
   )

@@ -25,7 +25,7 @@ export function define(command: Command): void {
   addCheckpointFlags(
     addStreamFlags(command).description(
       'Have a program handle the records of a stream, together with all other workers of the same client.\n\n' +
-        'The program gets batches on its stdin and answers each with a line on its stdout: docs/worker-exec.md. Runs until\n' +
+        'The program gets batches on its stdin and answers each with a line on its stdout: docs/worker-exec.md. Runs until ' +
         'SIGTERM or Ctrl-C; the shards are then given back at once.',
     ),
   )

@@ -8,7 +8,7 @@ import { tell } from '../../tell.ts'
 export function define(command: Command): void {
   addArchiveFlags(command)
     .description(
-      'Print which archives there are: by day, stream and client, with size, records, records that are no msgpack map and\n' +
+      'Print which archives there are: by day, stream and client, with size, records, records that are no msgpack map and ' +
         'lie aside, shards that came from, and the time from the first to the last arrival.',
     )
     .addHelpText('after', '\nExample:\n  $ triton archive list -b triton-data -s orders -t 20261101 -e 20261130\n')

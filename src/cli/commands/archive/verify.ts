@@ -4,14 +4,14 @@ import { NotFoundError } from '../../../errors.ts'
 import { type ArchiveFlags, addArchiveFlags, withArchives } from '../../archives.ts'
 import { FailedError } from '../../exit-code.ts'
 import { standardOutput } from '../../output.ts'
-import { Progress, withCommas } from '../../progress.ts'
+import { counted, Progress, withCommas } from '../../progress.ts'
 import { tell } from '../../tell.ts'
 
 export function define(command: Command): void {
   addArchiveFlags(command)
     .description(
-      'Read archives from front to back and print what is wrong with them: checksums, records that do not decode, counts\n' +
-        'and positions that are not as the footer says, gaps and overlaps between one object and the next, shard by shard.\n' +
+      'Read archives from front to back and print what is wrong with them: checksums, records that do not decode, counts ' +
+        'and positions that are not as the footer says, gaps and overlaps between one object and the next, shard by shard. ' +
         'Exit code 1 when anything is.',
     )
     .addHelpText('after', '\nExample:\n  $ triton archive verify -b triton-data -s orders -t 20261124\n')
@@ -37,9 +37,9 @@ export function define(command: Command): void {
         }
         const unsigned = archives.filter(({ footer }) => footer === undefined).length
         tell(
-          `triton: read ${withCommas(recordCount)} records of ${withCommas(archives.length)} archives` +
+          `triton: read ${counted(recordCount, 'record')} of ${counted(archives.length, 'archive')}` +
             (unsigned > 0 ? `, ${withCommas(unsigned)} of them without a footer to compare with` : '') +
-            `: ${faultCount === 0 ? 'nothing is wrong' : `${withCommas(faultCount)} things are wrong`}`,
+            `: ${faultCount === 0 ? 'nothing is wrong' : `${counted(faultCount, 'thing')} ${faultCount === 1 ? 'is' : 'are'} wrong`}`,
         )
         if (faultCount > 0) throw new FailedError()
       }),

@@ -8,7 +8,7 @@ import { addStorePlaceFlags, type StorePlaceFlags } from '../../store-place.ts'
 export function define(command: Command): void {
   addPlaceFlags(addStorePlaceFlags(command))
     .description(
-      'Print dead letters, one JSON object a line: where the record was, why it failed, and its data; of one that does not\n' +
+      'Print dead letters, one JSON object a line: where the record was, why it failed, and its data; of one that does not ' +
         'decode its bytes, in base64.',
     )
     .argument('[letters...]', 'names that `triton dead-letter list` prints; all without any')

@@ -8,7 +8,7 @@ export interface SpoolListFlags extends SpoolFlags {
 export function define(command: Command): void {
   addSpoolFlag(command)
     .description(
-      'Print what Kinesis refused, a line for each file of records that came back together: its name, how many records of\n' +
+      'Print what Kinesis refused, a line for each file of records that came back together: its name, how many records of ' +
         'how many bytes, when, for which stream, and why. A running daemon is not in the way.',
     )
     .option('--json', 'a JSON object a line instead')

@@ -6,7 +6,7 @@ export type SpoolResendFlags = SpoolFlags & PlaceFlags & { stream?: string }
 export function define(command: Command): void {
   addPlaceFlags(addSpoolFlag(command))
     .description(
-      'Put refused records into their streams again, and forget those that Kinesis took. The others stay, under their new\n' +
+      'Put refused records into their streams again, and forget those that Kinesis took. The others stay, under their new ' +
         'reasons, and the exit code is 1. Whoever does not want them any more removes their files.',
     )
     .argument('[files...]', 'files that `triton spool list` names; all without any')

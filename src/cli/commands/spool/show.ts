@@ -8,7 +8,7 @@ export interface SpoolShowFlags extends SpoolFlags {
 export function define(command: Command): void {
   addSpoolFlag(command)
     .description(
-      'Print refused records, one JSON object a line: stream, partitionKey, refusedAt, code, reason, and its data; of one\n' +
+      'Print refused records, one JSON object a line: stream, partitionKey, refusedAt, code, reason, and its data; of one ' +
         'that is no msgpack map its bytes, in base64.',
     )
     .argument('[files...]', 'files that `triton spool list` names; all without any')
