@@ -9,6 +9,7 @@ import {
   maxDurableMessageBytes,
 } from './durable-protocol.ts'
 import { describeBindFailure } from './message-socket.ts'
+import { zmqEndpoint } from './nonblocking-options.ts'
 import type { DurableKeeper } from './record-keeper.ts'
 
 /**
@@ -39,9 +40,14 @@ export class DurableSocket {
   /** Listens, or rejects with a StorageError that says why it can't. Port 0 takes a free one. */
   static async open(host: string, port: number, keeper: DurableKeeper | undefined): Promise<DurableSocket> {
     const { Router } = await import('zeromq')
-    const socket = new Router({ maxMessageSize: maxDurableMessageBytes, linger: lingerMs, sendTimeout: 0 })
+    const socket = new Router({
+      ipv6: host.includes(':'),
+      maxMessageSize: maxDurableMessageBytes,
+      linger: lingerMs,
+      sendTimeout: 0,
+    })
     try {
-      await socket.bind(`tcp://${host}:${port === 0 ? '*' : port}`)
+      await socket.bind(zmqEndpoint(host, port === 0 ? '*' : port))
     } catch (cause) {
       socket.close()
       throw new StorageError(describeBindFailure(host, port, cause, '--durable-port'), { cause })

@@ -54,11 +54,11 @@ export const messageRefusals = [
   'partition-key-not-text',
 ] as const
 
-/** Never throws, whatever the frames hold. The body is not copied. */
-export function decodeMessage(frames: readonly Buffer[]): Message | RefusedMessage {
+/** Never throws, whatever the frames hold. The body is not copied. Of a message with more than two frames the rest may be left out. */
+export function decodeMessage(frames: readonly Buffer[], frameCount = frames.length): Message | RefusedMessage {
   const [header, body] = frames
-  if (frames.length !== 2 || header === undefined || body === undefined)
-    return refused('frame-count', `${frames.length} frames, where a message has two: header and record`)
+  if (frameCount !== 2 || header === undefined || body === undefined)
+    return refused('frame-count', `${frameCount} frames, where a message has two: header and record`)
   const first = header[0]
   if (first === binaryForm) return decodeBinary(header, body)
   if (first === jsonForm) return decodeJson(header, body)

@@ -64,7 +64,7 @@ export function nonblockingSettings(
 }
 
 /** As ZeroMQ writes it: an IPv6 address stands in brackets. */
-export function zmqEndpoint(host: string, port: number): string {
+export function zmqEndpoint(host: string, port: number | '*'): string {
   return `tcp://${host.includes(':') ? `[${host}]` : host}:${port}`
 }
 

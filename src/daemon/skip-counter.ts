@@ -1,6 +1,7 @@
 import type { Clock, Timer } from '../clock.ts'
 import { report } from '../diagnostics.ts'
 import { keyRefusals, messageRefusals } from './message-frames.ts'
+import { connectionRefusals } from './zmtp-peer.ts'
 
 /**
  * Tells of messages that were skipped: the first of a kind at once, with what it was, and those that follow as one number
@@ -62,11 +63,12 @@ export class SkipCounter implements Disposable {
   }
 }
 
-/** Why a message did not become a record of a stream. */
+/** Why a message, or what a connection brought, did not become a record of a stream. */
 export type SkipReason = (typeof skipReasons)[number]
 
 /** All there are, for counters that start at zero. */
 export const skipReasons = [
+  ...connectionRefusals,
   ...messageRefusals,
   ...keyRefusals,
   'unknown-stream',

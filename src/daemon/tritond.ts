@@ -4,7 +4,7 @@ import { ConfigWatch } from './config-watch.ts'
 import { DaemonReporting } from './daemon-reporting.ts'
 import { DurableSocket } from './durable-socket.ts'
 import { decodeMessage } from './message-frames.ts'
-import { MessageSocket } from './message-socket.ts'
+import { listenAddress, MessageSocket } from './message-socket.ts'
 import { type OpenedKeeper, openKeeper } from './open-keeper.ts'
 import type { RecordKeeper } from './record-keeper.ts'
 import { SkipCounter } from './skip-counter.ts'
@@ -23,7 +23,8 @@ export interface TritondEnd {
  * is waited for.
  */
 export async function startTritond(options: TritondOptions = {}): Promise<Tritond> {
-  const resolved = resolveTritondOptions(options, process.env)
+  const given = resolveTritondOptions(options, process.env)
+  const resolved = { ...given, host: await listenAddress(given.host) }
   const skips = new SkipCounter(resolved.clock)
   const opened = await openKeeper(resolved, skips)
   const { keeper } = opened
@@ -32,11 +33,17 @@ export async function startTritond(options: TritondOptions = {}): Promise<Triton
   try {
     reporting = await DaemonReporting.open(resolved, opened)
     watch = await watchConfig(resolved, opened)
-    const socket = await MessageSocket.open(resolved.host, resolved.port, (frames) => {
-      const message = decodeMessage(frames)
-      if (message.refusal === undefined) return keeper.take(message)
-      skips.add(message.refusal, message.detail)
-      return undefined
+    const socket = await MessageSocket.open({
+      host: resolved.host,
+      port: resolved.port,
+      take: (frames, frameCount) => {
+        const message = decodeMessage(frames, frameCount)
+        if (message.refusal === undefined) return keeper.take(message)
+        skips.add(message.refusal, message.detail)
+        return undefined
+      },
+      refuse: ({ reason, detail }) => skips.add(reason, detail),
+      clock: resolved.clock,
     })
     const durable = await openDurable(resolved, opened, socket)
     report({ type: 'daemon-listening', endpoint: socket.endpoint, mode: opened.mode })
