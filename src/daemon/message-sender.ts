@@ -1,21 +1,22 @@
-import type { Push } from 'zeromq'
-import { sleep } from '../clock.ts'
+import { sleep, type Timer } from '../clock.ts'
 import { report } from '../diagnostics.ts'
 import type { DropReport } from './drop-report.ts'
+import { MessageConnection } from './message-connection.ts'
 import { headerEncoder } from './message-frames.ts'
 import { MessageRing } from './message-ring.ts'
-import { type NonblockingSettings, zmqEndpoint } from './nonblocking-options.ts'
+import type { NonblockingSettings } from './nonblocking-options.ts'
+import { pingCommand, prefixBytesOf, writePrefix } from './zmtp-frames.ts'
 
 /**
- * Owns the socket to tritond and the ring before it.
+ * Owns the connection to tritond and the ring before it.
  *
- *     loading -> sending <-> parked -> closed
+ *     idle --a record waits--> connecting -> open <-> parked: the system took no more --> open
+ *     connecting, open, parked --lost--> resting: what was sent waits again -> connecting, when a record waits; else idle
+ *     any --close--> closed
  *
- * Loading: ZeroMQ is not there yet. Sending: the socket takes what the ring has. Parked: it took no more (tritond is
- * away, or slower than we are); one `send` waits for it, and its record stays in the ring until that is done.
- *
- * The socket gives nothing to a connection that is not there (`immediate`), so that what waits for a daemon waits in the
- * ring, where it is counted. What the socket and TCP have taken is out of sight: lost, and not counted, when the daemon dies.
+ * Records are written many at a time. Behind them goes a PING, which tritond answers when it has read them: they stay in the
+ * ring until then, so that a daemon that dies or restarts gets them again, and no more than a window of them is on the way.
+ * Of a daemon that knows no PING (ZeroMQ before 4.2), records are gone when the system took them.
  */
 export class MessageSender {
   readonly #streamName: string
@@ -23,84 +24,114 @@ export class MessageSender {
   readonly #drops: DropReport
   readonly #ring: MessageRing
   readonly #headerOf: (partitionKey: string) => Buffer
-  readonly #loaded: Promise<void>
   readonly #onEmpty = new Set<() => void>()
-  #socket: Push | undefined
+  #connection: MessageConnection | undefined
+  #rest: Timer | undefined
+  #batch = Buffer.allocUnsafeSlow(batchBytes)
   #isScheduled = false
   #isParked = false
+  /** Records before the PING that has no answer yet; 0 when there is none. */
+  #askedCount = 0
   #isClosed = false
+  #hasToldRefusal = false
   #sentCount = 0
 
   constructor(streamName: string, settings: NonblockingSettings, drops: DropReport) {
     this.#streamName = streamName
     this.#settings = settings
     this.#drops = drops
-    this.#ring = new MessageRing(settings.highWaterMark, settings.queueBytes)
+    this.#ring = new MessageRing(windowRecords, settings.highWaterMark, settings.queueBytes)
     this.#headerOf = headerEncoder(streamName)
-    this.#loaded = this.#open()
+    this.#connect()
   }
 
   /** Records that wait in the ring. */
   get waitingCount(): number {
-    return this.#ring.length
+    return this.#ring.waitingCount
   }
 
-  /** Records that the socket has taken. */
+  /** Records that were written, and have not come back with a lost connection. */
   get sentCount(): number {
     return this.#sentCount
   }
 
   /** False when the ring is full. Nobody writes to `body` any more. */
   put(partitionKey: string, body: Uint8Array): boolean {
-    if (!this.#ring.push(partitionKey, body)) return false
+    const ring = this.#ring
+    if (!ring.push(partitionKey, body)) return false
     if (!this.#isScheduled) this.#schedule()
     // Who puts without a pause gets no other turn to send in; a few at a time, so that no single put takes long.
-    else if (this.#ring.length >= crowdedCount && this.#ring.length % sendsInPut === 0) this.#send(sendsInPut)
+    else if (ring.waitingCount >= crowdedCount && ring.waitingCount % sendsInPut === 0) this.#send(sendsInPut)
     return true
   }
 
   /** Sends what waits, for `lingerMs` at most; what remains counts as dropped. To be called once. */
   async close(): Promise<void> {
     const { clock, lingerMs } = this.#settings
-    const startedAt = clock.monotonic()
-    await this.#loaded
-    if (this.#ring.length > 0 && this.#socket !== undefined) {
+    const ring = this.#ring
+    if (!ring.isEmpty) {
       const emptied = new AbortController()
       this.#onEmpty.add(() => emptied.abort())
       if (!this.#isScheduled) this.#schedule()
       await sleep(clock, lingerMs, emptied.signal)
     }
     this.#isClosed = true
-    if (this.#socket !== undefined) {
-      // What ZeroMQ has taken it sends on its own, also while the process ends.
-      this.#socket.linger = Math.max(0, Math.round(lingerMs - (clock.monotonic() - startedAt)))
-      this.#socket.close()
-    }
-    const { length } = this.#ring
-    if (length > 0) this.#drops.add('not-sent', `tritond took no more within ${lingerMs} ms of close`, length)
+    this.#rest?.cancel()
+    if (this.#isParked) {
+      // Half a record would be left of a write that is not over.
+      this.#takeBack()
+      this.#connection?.destroy()
+    } else this.#connection?.end()
+    const { waitingCount } = ring
+    if (waitingCount > 0)
+      this.#drops.add('not-sent', `tritond took no more within ${lingerMs} ms of close`, waitingCount)
   }
 
-  async #open(): Promise<void> {
+  #connect(): void {
     const { host, port } = this.#settings
-    try {
-      const { Push } = await import('zeromq')
-      const socket = new Push({
-        immediate: true,
-        ipv6: host.includes(':'),
-        reconnectInterval: reconnectMs,
-        sendBufferSize: socketBufferBytes,
-        sendHighWaterMark: socketHighWaterMark,
-        sendTimeout: 0,
-      })
-      socket.connect(zmqEndpoint(host, port))
-      this.#socket = socket
-    } catch (error) {
-      report({
-        type: 'client-failed',
-        stream: this.#streamName,
-        reason: error instanceof Error ? error.message : String(error),
-      })
+    this.#connection = new MessageConnection({
+      host,
+      port,
+      onOpen: () => {
+        this.#hasToldRefusal = false
+        this.#sendInTurn()
+      },
+      onPong: () => {
+        const count = this.#askedCount
+        this.#askedCount = 0
+        this.#settle(count)
+        this.#sendInTurn()
+      },
+      onWritten: () => {
+        this.#isParked = false
+        if (!this.#connection?.doesPing) this.#settle(this.#ring.sentCount)
+        this.#sendInTurn()
+      },
+      onLost: (refusal) => this.#lose(refusal),
+    })
+    this.#connection.hold(!this.#ring.isEmpty)
+  }
+
+  #lose(refusal: string | undefined): void {
+    this.#connection = undefined
+    if (this.#isClosed) return
+    this.#takeBack()
+    if (refusal !== undefined && !this.#hasToldRefusal) {
+      this.#hasToldRefusal = true
+      report({ type: 'client-failed', stream: this.#streamName, reason: refusal })
     }
+    this.#rest = this.#settings.clock.setTimer(() => {
+      this.#rest = undefined
+      if (!this.#ring.isEmpty) this.#connect()
+    }, reconnectMs)
+  }
+
+  /** What was written and has no answer waits again. */
+  #takeBack(): void {
+    this.#sentCount -= this.#ring.sentCount
+    this.#ring.rewind()
+    this.#askedCount = 0
+    this.#isParked = false
   }
 
   #schedule(): void {
@@ -109,68 +140,85 @@ export class MessageSender {
   }
 
   readonly #onTurn = () => {
-    if (this.#socket === undefined) {
-      void this.#loaded.then(this.#sendInTurn)
-      return
-    }
+    this.#isScheduled = false
+    if (this.#isClosed) return
+    this.#connection?.hold(true)
+    if (this.#connection === undefined && this.#rest === undefined) this.#connect()
     this.#sendInTurn()
   }
 
-  readonly #sendInTurn = () => {
-    this.#isScheduled = false
+  #sendInTurn(): void {
     this.#send(sendsInTurn)
-    if (this.#ring.length > 0 && !this.#isParked && this.#socket !== undefined && !this.#isClosed) this.#schedule()
+    const ring = this.#ring
+    if (this.#canSend() && ring.waitingCount > 0 && !this.#isScheduled) this.#schedule()
+  }
+
+  #canSend(): boolean {
+    const { sentCount, sentBytes } = this.#ring
+    const isOpen = this.#connection?.isOpen === true && !this.#isParked && !this.#isClosed
+    return isOpen && sentCount < windowRecords && sentBytes < windowBytes
   }
 
   #send(limit: number): void {
-    const socket = this.#socket
-    if (socket === undefined || this.#isParked || this.#isClosed) return
     const ring = this.#ring
-    for (let left = Math.min(limit, ring.length); left > 0; left--) {
-      if (!socket.writable) {
-        void this.#park(socket)
-        return
+    const connection = this.#connection
+    if (connection === undefined) return
+    for (let left = limit; this.#canSend(); ) {
+      let batch = this.#batch
+      let end = 0
+      while (left > 0 && ring.waitingCount > 0 && ring.sentCount < windowRecords) {
+        const { body } = ring
+        const header = this.#headerOf(ring.partitionKey)
+        const length =
+          prefixBytesOf(header.length) + header.length + prefixBytesOf(body.length) + body.length + pingCommand.length
+        if (end + length > batch.length) {
+          if (end > 0) break
+          batch = Buffer.allocUnsafeSlow(length)
+        }
+        end = writePrefix(batch, end, header.length, false)
+        batch.set(header, end)
+        end = writePrefix(batch, end + header.length, body.length, true)
+        batch.set(body, end)
+        end += body.length
+        ring.send()
+        this.#sentCount++
+        left--
       }
-      // With a timeout of 0 it is done when the call returns, and what is writable takes a message.
-      socket.send([this.#headerOf(ring.partitionKey), ring.body]).catch(this.#onUnsent)
-      ring.shift()
-      this.#sentCount++
+      if (connection.doesPing && this.#askedCount === 0 && ring.sentCount > 0) {
+        batch.set(pingCommand, end)
+        end += pingCommand.length
+        this.#askedCount = ring.sentCount
+      }
+      if (end === 0) return
+      this.#write(connection, batch.subarray(0, end))
     }
-    if (ring.length === 0) for (const tell of this.#onEmpty) tell()
   }
 
-  readonly #onUnsent = (error: unknown) => {
-    this.#sentCount--
-    this.#drops.add('not-sent', `ZeroMQ would not take it: ${(error as Error).message}`)
-  }
-
-  /** One send that waits until the socket takes messages again. */
-  async #park(socket: Push): Promise<void> {
-    this.#isParked = true
-    socket.sendTimeout = -1
-    try {
-      await socket.send([this.#headerOf(this.#ring.partitionKey), this.#ring.body])
-    } catch {
-      // Closed meanwhile: the record is still in the ring, and `close` counts it.
+  #write(connection: MessageConnection, bytes: Buffer): void {
+    if (connection.write(bytes)) {
+      if (!connection.doesPing) this.#settle(this.#ring.sentCount)
       return
     }
-    this.#ring.shift()
-    this.#sentCount++
-    this.#isParked = false
-    if (this.#isClosed) return
-    socket.sendTimeout = 0
-    if (this.#ring.length === 0) for (const tell of this.#onEmpty) tell()
-    else if (!this.#isScheduled) this.#schedule()
+    this.#isParked = true
+    // The old one is still being written.
+    this.#batch = Buffer.allocUnsafeSlow(batchBytes)
+  }
+
+  #settle(count: number): void {
+    this.#ring.settle(count)
+    if (!this.#ring.isEmpty) return
+    this.#connection?.hold(false)
+    for (const tell of this.#onEmpty) tell()
   }
 }
 
 /** From here on puts send, too. */
 const crowdedCount = 64
-const sendsInPut = 4
+const sendsInPut = 16
 /** Then others get their turn: a quarter of a millisecond. */
-const sendsInTurn = 256
+const sendsInTurn = 512
 const reconnectMs = 100
-/** What ZeroMQ holds for a connection, lost with it; enough to keep its thread busy between two turns. */
-const socketHighWaterMark = 1000
-/** What TCP holds on our side, lost as well. */
-const socketBufferBytes = 256 * 1024
+/** What is on the way, and comes again when the connection is lost. */
+const windowRecords = 1000
+const windowBytes = 256 * 1024
+const batchBytes = 64 * 1024
