@@ -14,7 +14,9 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { Push } from 'zeromq'
+import type { StreamDefinition } from '../src/config.ts'
 import { encodeHeader } from '../src/daemon/message-frames.ts'
+import { NonblockingStream } from '../src/daemon/nonblocking-stream.ts'
 import { type BenchRow, writeBenchReport } from './support/bench-report.ts'
 import { startKinesisSink } from './support/kinesis-sink.ts'
 import { TritondProcess } from './support/tritond-process.ts'
@@ -26,7 +28,17 @@ const outageSeconds = values.full ? 300 : 20
 const outageRate = 20_000
 const spoolGigabytes = values.full ? 5 : 1
 const body = Buffer.alloc(200, 'x')
-const headers = Array.from({ length: 1000 }, (_, n) => encodeHeader('bench', `user-${n}`))
+const keys = Array.from({ length: 1000 }, (_, n) => `user-${n}`)
+const headers = Array.from({ length: 1000 }, (_, n) => encodeHeader('bench', keys[n] as string))
+
+const definition: StreamDefinition = {
+  streamName: 'bench',
+  name: 'bench',
+  partitionKey: 'id',
+  partitionKeyText: 'javascript',
+  format: 'bytes',
+  file: 'bench/tritond.ts',
+}
 
 const directory = mkdtempSync(join(tmpdir(), 'tritond-bench-'))
 const sink = await startKinesisSink()
@@ -47,7 +59,8 @@ try {
 async function usualRows(): Promise<BenchRow[]> {
   const bare = { what: 'a PULL socket that throws the same messages away', value: await best(pullRate) }
   return [
-    rate('memory, --skip-kinesis', bare, await best(outputRate), 200_000),
+    rate('memory, --skip-kinesis', bare, await best(() => outputRate()), 200_000),
+    rate('memory, --skip-kinesis, from a libzmq PUSH', bare, await best(() => outputRate(pushAll))),
     rate('memory, to a sink that answers at once', bare, await best(() => sinkRate()), 80_000),
     rate('into the spool, --sync interval', bare, await best(() => keepRate('interval')), 120_000),
     rate('into the spool, --sync always', bare, await best(() => keepRate('always')), 60_000),
@@ -99,11 +112,11 @@ async function pullRate(): Promise<number> {
 }
 
 /** Until everything is in the output file. */
-async function outputRate(): Promise<number> {
+async function outputRate(putAll = putWithOurs): Promise<number> {
   const file = join(mkdtempSync(join(directory, 'output-')), 'records')
   const daemon = await TritondProcess.start('--skip-kinesis', '--output_file', file)
   const startMs = performance.now()
-  await pushAll(daemon.endpoint)
+  await putAll(daemon.endpoint)
   while (statSync(file).size < recordCount * body.length) await pause(1)
   const took = performance.now() - startMs
   await daemon.stop()
@@ -119,11 +132,11 @@ function spoolRate(sync: string): Promise<number> {
 async function sinkRate(...flags: string[]): Promise<number> {
   const daemon = await TritondProcess.start('--config', config, '--metrics', '0', ...flags)
   const startMs = performance.now()
-  await pushAll(daemon.endpoint)
+  await putWithOurs(daemon.endpoint)
   for (;;) {
     const { acceptedCount, waitingCount } = await daemon.usage()
     if (acceptedCount === recordCount && waitingCount === 0) break
-    await pause(5)
+    await pause(20)
   }
   const took = performance.now() - startMs
   await daemon.stop()
@@ -135,14 +148,25 @@ async function keepRate(sync: string): Promise<number> {
   const spool = newSpool()
   const daemon = await TritondProcess.start('--config', unreachable, '--metrics', '0', '--spool', spool, '--sync', sync)
   const startMs = performance.now()
-  await pushAll(daemon.endpoint)
-  while ((await daemon.usage()).waitingCount < recordCount) await pause(5)
+  await putWithOurs(daemon.endpoint)
+  while ((await daemon.usage()).waitingCount < recordCount) await pause(20)
   const took = performance.now() - startMs
   await daemon.stop()
   rmSync(spool, { recursive: true })
   return recordCount / (took / 1000)
 }
 
+/** As a program does that uses our library. */
+async function putWithOurs(endpoint: string): Promise<void> {
+  await using stream = new NonblockingStream<Uint8Array>(definition, { port: Number(endpoint.split(':').at(-1)) })
+  for (let n = 0; n < recordCount; n++) {
+    stream.put(body, { partitionKey: keys[n % keys.length] as string })
+    // tritond takes fewer than we can put.
+    if (n % 256 === 0) while (stream.counts.waiting > 2_000) await pause(1)
+  }
+}
+
+/** With libzmq, as the older clients do, which could do no more if it were from Python or Go. */
 async function pushAll(endpoint: string): Promise<void> {
   const push = new Push({ sendHighWaterMark: 1000, immediate: true, linger: 10_000 })
   push.connect(endpoint)

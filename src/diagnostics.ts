@@ -263,7 +263,7 @@ export type Diagnostic =
       recordCount: number
     }
   | {
-      /** ZeroMQ could not be loaded or would not take the address: nothing will be sent. */ type: 'client-failed'
+      /** What is at tritond's address is no tritond, or ZeroMQ could not be loaded: nothing is sent meanwhile. */ type: 'client-failed'
       stream: string
       reason: string
     }

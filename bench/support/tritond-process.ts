@@ -25,9 +25,11 @@ export class TritondProcess {
 
   static async start(...flags: string[]): Promise<TritondProcess> {
     if (!existsSync(join(root, 'dist/cli/tritond-main.js'))) throw new Error('not built: run `make dev` first')
-    const words = [join(root, 'bin/tritond.js'), '--port', '0', '--durable-port', '0', ...flags]
+    // Ends with its stdin, so that none is left behind by a bench that was killed.
+    const withParent = `data:text/javascript,process.stdin.on('end',()=>process.exit(1)).resume().unref()`
+    const words = ['--import', withParent, join(root, 'bin/tritond.js'), '--port', '0', '--durable-port', '0', ...flags]
     const startedMs = performance.now()
-    const child = spawn(process.execPath, words, { stdio: ['ignore', 'ignore', 'pipe'] })
+    const child = spawn(process.execPath, words, { stdio: ['pipe', 'ignore', 'pipe'] })
     let told = ''
     const [endpoint, metrics] = await new Promise<string[]>((resolve, reject) => {
       child.stderr?.setEncoding('utf8').on('data', (text: string) => {

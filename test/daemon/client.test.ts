@@ -18,6 +18,7 @@ import { ManualClock } from '../support/manual-clock.ts'
 import { runs, seed } from '../support/soak.ts'
 import { CatchingPull } from './catching-sockets.ts'
 import { goldenFrames } from './golden-frames.ts'
+import { RawPull } from './raw-pull.ts'
 
 const config = parseConfig(
   `
@@ -225,6 +226,60 @@ describe('while no tritond is there', () => {
   })
 })
 
+describe('what is on the way to tritond', () => {
+  test('comes again, in order, when the connection breaks before tritond has answered for it', async () => {
+    using pull = await RawPull.listen({ isMute: true })
+    await using stream = getNonblockingStream('orders', config, { port: pull.port, lingerMs: 0 })
+    for (let n = 0; n < 500; n++) stream.put({ id: 'k', n })
+    await pull.until(() => pull.messages.length === 500)
+    assert.deepEqual(stream.counts, { sent: 500, waiting: 0, dropped: {} })
+    pull.cut()
+    await pull.until(() => pull.messages.length === 1000)
+    const numbers = pull.messages.map(numberIn)
+    assert.deepEqual(numbers.slice(500), numbers.slice(0, 500))
+    assert.deepEqual(stream.counts, { sent: 500, waiting: 0, dropped: {} })
+  })
+
+  test('is bounded: what tritond has not read waits in the ring', async () => {
+    using _ = listen()
+    using pull = await RawPull.listen({ isMute: true })
+    await using stream = getNonblockingStream('orders', config, { port: pull.port, lingerMs: 0 })
+    for (let n = 0; n < 3000; n++) assert.equal(stream.put({ id: 'k', n }), true)
+    await pull.until(() => pull.messages.length === 1000)
+    for (let turns = 0; turns < 20; turns++) await turn()
+    assert.deepEqual([pull.messages.length, stream.counts.sent, stream.counts.waiting], [1000, 1000, 2000])
+  })
+
+  test('goes to a daemon of version 2.0, which answers for nothing', async () => {
+    using pull = await RawPull.listen({ isVersion2: true })
+    const stream = getNonblockingStream('orders', config, { port: pull.port })
+    for (let n = 0; n < 3000; n++) stream.put({ id: 'k', n })
+    await stream.close()
+    await pull.until(() => pull.messages.length === 3000)
+    assert.deepEqual(stream.counts, { sent: 3000, waiting: 0, dropped: {} })
+  })
+
+  test('waits while something else listens there, which is told once', async () => {
+    using _ = listen()
+    const told: string[] = []
+    const stop = observe((news) => {
+      if (news.type === 'client-failed') told.push(news.reason)
+    })
+    try {
+      using pull = await RawPull.listen({ banner: 'SSH-2.0-dropbear\r\n' })
+      await using stream = getNonblockingStream('orders', config, { port: pull.port, lingerMs: 0 })
+      stream.put({ id: 'k' })
+      await pull.until(() => pull.connectionCount === 3)
+      assert.equal(stream.counts.waiting, 1)
+      assert.deepEqual(told, [
+        'a connection that does not speak ZeroMQ\'s protocol: it begins with "SSH-2.0-dropbear\\r\\n"',
+      ])
+    } finally {
+      stop()
+    }
+  })
+})
+
 describe('close', () => {
   test('sends what waits before it resolves', async () => {
     using pull = await CatchingPull.listen()
@@ -235,20 +290,21 @@ describe('close', () => {
     await pull.arrived(3000)
   })
 
-  test('lets a process end by itself when everything was sent', async () => {
-    using pull = await CatchingPull.listen()
-    const program = `
+  for (const end of ['await stream.close()', '// without close'])
+    test(`lets a process end by itself when everything was sent: ${end}`, async () => {
+      using pull = await CatchingPull.listen()
+      const program = `
       import { getNonblockingStream, parseConfig } from './src/index.ts'
       const stream = getNonblockingStream('orders', parseConfig('orders: {name: o, partition_key: id}', 'test'))
       for (let n = 0; n < 100; n++) stream.put({ id: 'k', n })
-      await stream.close()`
-    const run = promisify(execFile)(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', program], {
-      env: { PATH: process.env['PATH'], TRITON_ZMQ_HOST: '127.0.0.1', TRITON_ZMQ_PORT: String(pull.port) },
-      timeout: 20_000,
+      ${end}`
+      const run = promisify(execFile)(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', program], {
+        env: { PATH: process.env['PATH'], TRITON_ZMQ_HOST: '127.0.0.1', TRITON_ZMQ_PORT: String(pull.port) },
+        timeout: 60_000,
+      })
+      await pull.arrived(100)
+      assert.equal((await run).stderr, '')
     })
-    await pull.arrived(100)
-    assert.equal((await run).stderr, '')
-  })
 })
 
 describe('what was dropped', () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { encodeHeader } from '../../src/daemon/message-frames.ts'
 import { realName, streamName, TritondPlace } from '../support/tritond.ts'
-import { endpointOf, startTritondProgram } from '../support/tritond-program.ts'
+import { endpointOf, startTritondProgram, toldBy } from '../support/tritond-program.ts'
 
 const golden = join(import.meta.dirname, '../golden/tritond')
 
@@ -62,6 +62,50 @@ describe('the program tritond', () => {
       [...records].map(({ bytes }) => String(bytes)),
       ['in time'],
     )
+  })
+
+  test('takes any name that triton.yaml has, and says which it does not know', async () => {
+    await using place = await TritondPlace.open()
+    const long = 'n'.repeat(64)
+    place.writeConfig({ [long]: realName, 'with\u0000nul': realName })
+    const program = startTritondProgram(place, ['-v'])
+    const push = place.push(await endpointOf(program))
+    const json = (name: string) => JSON.stringify({ stream_name: name, partition_key: 'k' })
+    const binary = (name: Buffer, length = name.length) => {
+      const header = Buffer.alloc(129)
+      header.set([4, length])
+      name.copy(header, 2, 0, 63)
+      header.set([1, 0x6b], 65)
+      return header
+    }
+    await push.send([json(long), 'a'])
+    await push.send([json('with\u0000nul'), 'b'])
+    await push.send([binary(Buffer.from('with\u0000nul')), 'c'])
+    const skipped: [string | Buffer, string][] = [
+      // What py-triton cuts from 64 characters, and what would be the 64th byte.
+      [binary(Buffer.from('n'.repeat(63))), `unknown-stream: no stream "${'n'.repeat(63)}" among the 2 of triton.yaml`],
+      [binary(Buffer.from('n'.repeat(63)), 64), 'text-length: a text of 64 bytes, where 63 have room'],
+      [binary(Buffer.from([0x61, 0xff])), 'stream-name-not-utf8: a stream name that is not UTF-8: "a\ufffd"'],
+      [
+        Buffer.from('{"stream_name":"a\xff","partition_key":"k"}', 'latin1'),
+        'broken-json: a JSON header that is not UTF-8',
+      ],
+      [binary(Buffer.from('a\u0000')), 'unknown-stream: no stream "a\\u0000" among the 2 of triton.yaml'],
+      [json('n'.repeat(129)), `unknown-stream: no stream "${'n'.repeat(80)}..." among the 2 of triton.yaml`],
+      [json('n'.repeat(70_000)), 'header-too-long: a JSON header of 70038 bytes, where 65536 are enough'],
+    ]
+    for (const [at, [header, told]] of skipped.entries()) {
+      await push.send([header, 'lost'])
+      // One of a kind is told at once, the next of that kind within a second.
+      const isTold = () =>
+        toldBy(program, 'message-skipped').some((news) => `${news['reason']}: ${news['detail']}` === told)
+      await program.until(isTold)
+      assert.ok(isTold(), `message ${at}: ${program.stderr}`)
+    }
+    program.child.kill('SIGTERM')
+    assert.equal((await program.ended()).exitCode, 0)
+    const bodies = (await place.allRecords()).map(({ bytes }) => String(bytes))
+    assert.deepEqual(bodies.sort(), ['a', 'b', 'c'])
   })
 
   test('tells of a port that is in use, and ends with exit code 1', async () => {

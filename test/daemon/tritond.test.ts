@@ -134,6 +134,16 @@ describe('messages that are no records', () => {
     await polite.send([encodeHeader(streamName, 'k'), 'polite'])
     const [record] = await place.records(1)
     assert.equal(String(record?.bytes), 'polite')
+    await place.skipped('frame-too-large')
+  })
+
+  test('and a client that speaks something else is cut off and told of', async () => {
+    await using place = await TritondPlace.open()
+    const daemon = await place.start()
+    await assert.rejects(fetch(daemon.endpoint.replace('tcp:', 'http:')))
+    await place.skipped('not-zeromq')
+    await place.push(daemon.endpoint).send([encodeHeader(streamName, 'k'), 'after'])
+    assert.equal((await place.records(1)).length, 1)
   })
 
   test('a client that comes and goes a thousand times leaves nothing behind', async () => {

@@ -12,10 +12,12 @@ const root = resolve(import.meta.dirname, '../..')
 export const programWords = isBuildFresh()
   ? [join(root, 'bin/triton.js')]
   : ['--import', 'tsx', join(root, 'src/cli/main.ts')]
-/** The same of the daemon. */
-export const tritondWords = isBuildFresh()
-  ? [join(root, 'bin/tritond.js')]
-  : ['--import', 'tsx', join(root, 'src/cli/tritond-main.ts')]
+/** The same of the daemon, which ends with its stdin: so none is left behind by a test run that was killed. */
+export const tritondWords = [
+  '--import',
+  `data:text/javascript,process.stdin.on('end',()=>process.exit(1)).resume().unref()`,
+  ...(isBuildFresh() ? [join(root, 'bin/tritond.js')] : ['--import', 'tsx', join(root, 'src/cli/tritond-main.ts')]),
+]
 const many = join(import.meta.dirname, 'cli-many.ts')
 
 export interface CliResult {
