@@ -86,8 +86,10 @@ export class ZmtpPeer {
     return this.#lastFrameCount
   }
 
-  /** Takes what came, after `next` has answered that it needs more. */
-  push(chunk: Buffer): void {
+  /** Takes what came. */
+  push(bytes: Buffer): void {
+    // Most often all of what came before was read.
+    const chunk = this.#at < this.#chunk.length ? Buffer.concat([this.#chunk.subarray(this.#at), bytes]) : bytes
     if (this.#partBytes > 0 || chunk.length < this.#neededBytes) {
       this.#parts.push(chunk)
       this.#partBytes += chunk.length

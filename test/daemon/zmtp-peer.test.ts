@@ -52,6 +52,16 @@ describe('what a pushing end sends', () => {
     assert.deepEqual(found, [{ count: 50_000, frames: [Buffer.from('x'), Buffer.from('x')] }])
   })
 
+  test('may come before what came earlier was read', () => {
+    const peer = new ZmtpPeer({ role: 'PULL', maxFrameBytes })
+    const text = (name: string) => encode([Buffer.from(name)])
+    peer.push(Buffer.concat([hello, text('a'), text('b')]))
+    assert.deepEqual(peer.next(), [Buffer.from('a')])
+    peer.push(text('c').subarray(0, 1))
+    peer.push(text('c').subarray(1))
+    assert.deepEqual([peer.next(), peer.next(), peer.next()], [[Buffer.from('b')], [Buffer.from('c')], undefined])
+  })
+
   test('may ask whether all was read, and hears it behind that', () => {
     const peer = new ZmtpPeer({ role: 'PULL', maxFrameBytes })
     feed(hello, [1_000], peer)
