@@ -6,7 +6,7 @@ import { defaultConfigPath, loadConfig } from '../config.ts'
 import { ServiceManager } from '../daemon/service-manager.ts'
 import { damagedFiles, Spool } from '../daemon/spool.ts'
 import { startTritond, type Tritond, type TritondOptions } from '../daemon/tritond.ts'
-import { defaultHost, defaultPort } from '../daemon/tritond-options.ts'
+import { defaultHost, defaultPort, leastMemoryBytes, leastSpoolBytes } from '../daemon/tritond-options.ts'
 import { StorageError } from '../errors.ts'
 import { byteSize } from './byte-size.ts'
 import { exitCodeOf, UsageError } from './exit-code.ts'
@@ -56,10 +56,10 @@ function buildProgram(): Command {
     .option('--host <address>', `address to listen at; default TRITON_ZMQ_HOST, else ${defaultHost}`)
     .option('--port <port>', `port for records; 0 takes a free one; default TRITON_ZMQ_PORT, else ${defaultPort}`, port)
     .option('--flush-ms <ms>', 'how long a record waits for company (default: 100)', wholeNumber(0))
-    .option('--memory-max <bytes>', 'memory for waiting records (default: 256MiB)', byteSize)
+    .option('--memory-max <bytes>', 'memory for waiting records (default: 256MiB)', sizeFrom(leastMemoryBytes))
     .option('--record-ttl <seconds>', 'how long a record is tried (default: 600)', wholeNumber(1))
     .option('--spool <dir>', 'keep waiting records in this directory, where they outlive the daemon')
-    .option('--spool-max <bytes>', 'room that the spool may take (default: 10GiB)', byteSize)
+    .option('--spool-max <bytes>', 'room that the spool may take (default: 10GiB)', sizeFrom(leastSpoolBytes))
     .addOption(new Option('--sync <when>', 'when a record in the spool counts as kept').choices(['interval', 'always']))
     .option('--durable-port <port>', 'port of putDurable; default: the one after --port', port)
     .option(
@@ -70,7 +70,7 @@ function buildProgram(): Command {
     .option(
       '--statsd <host:port>',
       "send the old daemon's counters there; default STATSD_HOST, STATSD_PORT",
-      hostAndPort,
+      (text: string) => hostAndPort(text),
     )
     .option('--check', 'tell what waits in the spool, or else whether triton.yaml is right, and end')
     .option('--drain-ms <ms>', 'how long waiting records are sent after SIGTERM', wholeNumber(0), 25_000)
@@ -92,7 +92,9 @@ async function check(flags: TritondFlags): Promise<number> {
   if (dir === undefined || file !== undefined) {
     const config = loadConfig(file)
     const names = Object.keys(config)
-    tell(`tritond: triton.yaml is right: ${names.length} streams${names.length > 0 ? `, ${names.join(', ')}` : ''}`)
+    const path = file ?? (process.env['TRITON_CONFIG'] || defaultConfigPath)
+    const count = names.length === 1 ? '1 stream' : `${names.length} streams`
+    tell(`tritond: ${path} is right: ${count}${names.length > 0 ? `, ${names.join(', ')}` : ''}`)
   }
   if (dir === undefined) return 0
   const stopLog = logDiagnostics(verbose)
@@ -130,6 +132,11 @@ async function checkedSpool(dir: string): Promise<string> {
 async function serve(flags: TritondFlags): Promise<number> {
   if (flags.skipKinesis && flags.spool !== undefined)
     throw new UsageError('--skip-kinesis writes records out, and --spool keeps them for Kinesis: choose one')
+  // The old daemon says nothing.
+  if (flags.output_file !== undefined && !flags.skipKinesis)
+    tell(
+      `tritond: --output_file does nothing without --skip-kinesis: records go to Kinesis, none to ${flags.output_file}`,
+    )
   preferSmallHeap()
   const stopLog = logDiagnostics(flags.verbose)
   const output = openOutput(flags)
@@ -200,6 +207,14 @@ function modernSpelling(word: string): string {
   return word === '-cc' ? '--skip-kinesis' : word
 }
 
+function sizeFrom(leastBytes: number): (text: string) => number {
+  return (text) => {
+    const bytes = byteSize(text)
+    if (bytes >= leastBytes) return bytes
+    throw new InvalidArgumentError(`It must be ${leastBytes / 1024 ** 2}MiB or more.`)
+  }
+}
+
 function port(text: string): number {
   if (/^\d{1,5}$/.test(text) && Number(text) < 65_536) return Number(text)
   throw new InvalidArgumentError('It must be a port number, 0 to 65535.')
@@ -208,14 +223,13 @@ function port(text: string): number {
 /** `9100`; `0.0.0.0:9100` or `[::]:9100` to be reached from elsewhere. */
 function metricsPlace(text: string): { host?: string; port: number } {
   if (/^\d+$/.test(text)) return { port: port(text) }
-  return hostAndPort(text)
+  return hostAndPort(text, 'a port, or an address of this host and a port, such as 9115 or 0.0.0.0:9115')
 }
 
-function hostAndPort(text: string): { host: string; port: number } {
+function hostAndPort(text: string, what = 'a host and a port, such as 127.0.0.1:8125'): { host: string; port: number } {
   const [, bracketed, plain, portText] = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text) ?? []
   const host = bracketed ?? plain
-  if (host === undefined || portText === undefined)
-    throw new InvalidArgumentError('It must be a host and a port, such as 127.0.0.1:8125.')
+  if (host === undefined || portText === undefined) throw new InvalidArgumentError(`It must be ${what}.`)
   return { host, port: port(portText) }
 }
 

@@ -127,15 +127,20 @@ export class Spool {
   }
 }
 
-/** Node says of a read-only disk that a directory on the way is not there; made by itself, the first one tells the truth. */
+/**
+ * One after the other, so that the first that can't be made tells the truth: Node's own way says of a read-only disk that a
+ * directory on it is not there, and never ends in /proc, where none can be made (Node 20 to 24).
+ */
 function makeDirectory(path: string): void {
-  try {
-    mkdirSync(path, { recursive: true, mode: 0o700 })
-  } catch (cause) {
-    let first = path
-    while (!existsSync(dirname(first))) first = dirname(first)
-    mkdirSync(first, { mode: 0o700 })
-    throw cause
+  const missing: string[] = []
+  for (let next = path; !existsSync(next); next = dirname(next)) missing.unshift(next)
+  for (const directory of missing) {
+    try {
+      mkdirSync(directory, { mode: 0o700 })
+    } catch (error) {
+      // Another daemon may have made it just now, which the lock then tells.
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    }
   }
 }
 

@@ -81,11 +81,19 @@ export function resolveTritondOptions(options: TritondOptions, environment: Node
   check('memoryMaxBytes', resolved.memoryMaxBytes, leastMemoryBytes, Number.MAX_SAFE_INTEGER)
   check('spoolMaxBytes', resolved.spoolMaxBytes, leastSpoolBytes, Number.MAX_SAFE_INTEGER)
   if (resolved.durablePort !== undefined) check('durablePort', resolved.durablePort, 0, 65_535)
+  checkPorts(resolved)
   if (resolved.metrics !== undefined) check('metrics.port', resolved.metrics.port, 0, 65_535)
   if (resolved.statsd !== undefined) check('statsd.port', resolved.statsd.port, 1, 65_535)
   check('recordTtlMs', resolved.recordTtlMs, 1, 2 ** 31 - 1)
   check('configPollMs', resolved.configPollMs, 1, 2 ** 31 - 1)
   return resolved
+}
+
+function checkPorts({ port, durablePort, spoolDir }: ResolvedTritondOptions): void {
+  if (durablePort === undefined && spoolDir !== undefined && port === 65_535)
+    throw new ConfigError('no port is left after 65535 for putDurable: choose one with durablePort (--durable-port)')
+  if (durablePort === port && port !== 0)
+    throw new ConfigError(`port and durablePort must differ (--port, --durable-port); both are ${port}`)
 }
 
 /** As the old daemon had it, except that without STATSD_HOST nothing is told. */

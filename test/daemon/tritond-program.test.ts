@@ -152,11 +152,51 @@ describe('the program tritond', () => {
   test('--check without a spool tells whether triton.yaml is right', async () => {
     await using place = await TritondPlace.open()
     const right = await startTritondProgram(place, ['--check']).ended()
-    assert.deepEqual([right.exitCode, right.stderr], [0, 'tritond: triton.yaml is right: 1 streams, user_activity\n'])
+    assert.deepEqual(
+      [right.exitCode, right.stderr],
+      [0, `tritond: ${place.config} is right: 1 stream, user_activity\n`],
+    )
     writeFileSync(place.config, 'user_activity: nope\n')
     const wrong = await startTritondProgram(place, ['--check']).ended()
     assert.equal(wrong.exitCode, 1)
     assert.match(wrong.stderr, /^tritond: .*triton\.yaml/)
+  })
+
+  test('says of each flag what it can be, in the words of the command line', async () => {
+    await using place = await TritondPlace.open()
+    const refused: [string[], RegExp][] = [
+      [['--spool-max', '10'], /'--spool-max <bytes>' argument '10' is invalid. It must be 64MiB or more/],
+      [['--memory-max', '1MiB'], /'--memory-max <bytes>' argument '1MiB' is invalid. It must be 16MiB or more/],
+      [['--metrics', 'abc'], /It must be a port, or an address of this host and a port, such as 9115/],
+      [['--statsd', 'abc'], /It must be a host and a port, such as 127.0.0.1:8125/],
+    ]
+    for (const [words, told] of refused) {
+      const { exitCode, stderr } = await startTritondProgram(place, words).ended()
+      assert.match(stderr, told)
+      assert.equal(exitCode, 2)
+    }
+    const failed: [string[], RegExp][] = [
+      [['--port', '4000', '--durable-port', '4000'], /port and durablePort must differ .*; both are 4000/],
+      [['--port', '65535', '--spool', join(place.directory, 'spool')], /no port is left after 65535 for putDurable/],
+      [['--spool', '/proc/no/spool'], /cannot make the spool directory \/proc\/no\/spool: ENOENT/],
+    ]
+    for (const [words, told] of failed) {
+      const { exitCode, stderr } = await startTritondProgram(place, words).ended()
+      assert.match(stderr, told)
+      assert.equal(exitCode, 1)
+    }
+  })
+
+  test('tells that an output file is of no use when records go to Kinesis', async () => {
+    await using place = await TritondPlace.open()
+    const file = join(place.directory, 'out')
+    const program = startTritondProgram(place, ['--output_file', file])
+    await endpointOf(program)
+    program.child.kill('SIGTERM')
+    const { exitCode, stderr } = await program.ended()
+    assert.equal(exitCode, 0)
+    assert.match(stderr, /--output_file does nothing without --skip-kinesis/)
+    assert.equal(existsSync(file), false)
   })
 
   test('does not understand a size without a unit that it knows: exit code 2', async () => {
