@@ -1,8 +1,9 @@
 import { createReadStream } from 'node:fs'
-import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { type FileHandle, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { ClosedError, NotFoundError, RefusedError, StorageError } from '../errors.ts'
+import { makeDirectory } from '../make-directory.ts'
 import { isDay } from './archive-key.ts'
 import type { ArchiveStore, ByteRange, ObjectUpload, StoredObject } from './archive-store.ts'
 
@@ -68,7 +69,7 @@ export class DirectoryStore implements ArchiveStore {
     const uploads = join(this.#root, uploadsName)
     const file = join(uploads, `${encodeURIComponent(key)}.${process.pid}-${Date.now()}-${++this.#uploadCount}`)
     try {
-      await mkdir(uploads, { recursive: true })
+      makeDirectory(uploads)
       return new FileUpload(this.#root, key, file, await open(file, 'wx'), (error) =>
         this.#failure('write', key, error),
       )
@@ -171,7 +172,7 @@ class FileUpload implements ObjectUpload {
       await this.flush()
       await this.#handle?.close()
       this.#handle = undefined
-      await mkdir(dirname(path), { recursive: true })
+      makeDirectory(dirname(path))
       await rename(this.#file, path)
       this.#isOver = true
       await syncDirectory(dirname(path))

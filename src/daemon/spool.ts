@@ -1,12 +1,13 @@
-import { existsSync, mkdirSync, readdirSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { mkdir, open, readdir, writeFile } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { basename, join } from 'node:path'
 import type { Clock } from '../clock.ts'
 import { report } from '../diagnostics.ts'
 import { StorageError } from '../errors.ts'
 import { type DirectoryLock, lockDirectory } from '../journal/directory-lock.ts'
 import { storageError } from '../journal/disk.ts'
 import { RecentBytes } from '../journal/recent-bytes.ts'
+import { makeDirectory } from '../make-directory.ts'
 import { RefusedRecords } from './refused-records.ts'
 import { directoryNameOf, streamNameOf } from './spool-names.ts'
 import { SpoolQueue } from './spool-queue.ts'
@@ -55,7 +56,7 @@ export class Spool {
     const { dir } = options
     const { default: Sqlite } = await import('libsql')
     try {
-      makeDirectory(join(dir, 'streams'))
+      makeDirectory(join(dir, 'streams'), 0o700)
     } catch (cause) {
       throw storageError('make the spool directory', dir, cause)
     }
@@ -124,23 +125,6 @@ export class Spool {
       await segment.close()
     }
     report({ type: 'damage-kept', file, bytes })
-  }
-}
-
-/**
- * One after the other, so that the first that can't be made tells the truth: Node's own way says of a read-only disk that a
- * directory on it is not there, and never ends in /proc, where none can be made (Node 20 to 24).
- */
-function makeDirectory(path: string): void {
-  const missing: string[] = []
-  for (let next = path; !existsSync(next); next = dirname(next)) missing.unshift(next)
-  for (const directory of missing) {
-    try {
-      mkdirSync(directory, { mode: 0o700 })
-    } catch (error) {
-      // Another daemon may have made it just now, which the lock then tells.
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-    }
   }
 }
 

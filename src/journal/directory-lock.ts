@@ -1,3 +1,4 @@
+import { accessSync, constants } from 'node:fs'
 import { join } from 'node:path'
 import type Database from 'libsql'
 
@@ -15,6 +16,8 @@ const patienceMs = 300
  * database would not do: libsql gives a closed connection's locks back only when its statements are collected.
  */
 export function lockDirectory(Sqlite: typeof Database, dataDir: string): DirectoryLock {
+  // SQLite would say no more than that it could not open its file.
+  accessSync(dataDir, constants.R_OK | constants.W_OK | constants.X_OK)
   const database = new Sqlite(join(dataDir, 'lock.db'))
   try {
     database.pragma(`busy_timeout = ${patienceMs}`)

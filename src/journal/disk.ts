@@ -5,7 +5,6 @@ import {
   fstatSync,
   fsync,
   ftruncateSync,
-  mkdirSync,
   openSync,
   read,
   readdirSync,
@@ -14,6 +13,7 @@ import {
 } from 'node:fs'
 import { report } from '../diagnostics.ts'
 import { StorageError } from '../errors.ts'
+import { makeDirectory } from '../make-directory.ts'
 
 /**
  * The disk as an argument, so that tests can fill it, tear its writes and forget what was not synced.
@@ -47,9 +47,7 @@ export interface DiskFile {
 }
 
 export const systemDisk: Disk = {
-  makeDirectory: (path) => {
-    mkdirSync(path, { recursive: true })
-  },
+  makeDirectory,
   list: (path) => readdirSync(path),
   open: (path, mode) => new SystemFile(openSync(path, openFlags[mode], 0o600)),
   remove: (path) => unlinkSync(path),

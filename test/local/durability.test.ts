@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
@@ -15,6 +24,7 @@ const root = mkdtempSync(join(tmpdir(), 'triton-engine-'))
 after(() => rmSync(root, { recursive: true, force: true }))
 const newDir = () => mkdtempSync(join(root, 'data-'))
 
+const isRoot = process.getuid?.() === 0
 const S = { StreamName: 's' }
 const streams = [{ name: 's', shardCount: 2 }]
 
@@ -189,6 +199,10 @@ describe('9 a data directory', () => {
     const file = join(newDir(), 'file')
     writeFileSync(file, 'x')
     await assert.rejects(startTestEngine({ dataDir: file }), { code: 'TRITON_STORAGE', message: new RegExp(file) })
+    await assert.rejects(startTestEngine({ dataDir: join(file, 'below') }), {
+      code: 'TRITON_STORAGE',
+      message: /cannot open the data directory .*below: ENOTDIR.* See that the directory can be written to/,
+    })
     const damaged = newDir()
     writeFileSync(
       join(damaged, 'state.db'),
@@ -198,6 +212,26 @@ describe('9 a data directory', () => {
       code: 'TRITON_STORAGE',
       message: /state\.db is damaged/,
     })
+  })
+
+  test('that the system will not make is refused at once', {
+    skip: !existsSync('/proc/self') && 'needs Linux',
+  }, async () => {
+    // Under /proc it says that what is to be made does not exist, and a recursive mkdir tries for ever.
+    await assert.rejects(startTestEngine({ dataDir: '/proc/self/x/y' }), {
+      code: 'TRITON_STORAGE',
+      message: /cannot open the data directory \/proc\/self\/x\/y: ENOENT/,
+    })
+  })
+
+  test('that may not be written to is refused in words', { skip: isRoot && 'root may write anywhere' }, async () => {
+    const closed = newDir()
+    chmodSync(closed, 0o555)
+    for (const dataDir of [closed, join(closed, 'below')])
+      await assert.rejects(startTestEngine({ dataDir }), {
+        code: 'TRITON_STORAGE',
+        message: /cannot open the data directory .*: EACCES: permission denied/,
+      })
   })
 
   test('with a torn segment loses the torn request only', async () => {

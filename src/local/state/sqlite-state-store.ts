@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type Database from 'libsql'
 import { StorageError } from '../../errors.ts'
 import { type DirectoryLock, lockDirectory } from '../../journal/directory-lock.ts'
+import { makeDirectory } from '../../make-directory.ts'
 import type { KeptStream, StateStore } from './state-store.ts'
 import type { ShardState, StreamState } from './stream-state.ts'
 
@@ -23,7 +23,7 @@ export async function openSqliteStateStore(
     }
   }
   return attempt('open the data directory', () => {
-    mkdirSync(dataDir, { recursive: true })
+    makeDirectory(dataDir)
     const lock = lockDirectory(Sqlite, dataDir)
     try {
       const database = new Sqlite(join(dataDir, 'state.db'))

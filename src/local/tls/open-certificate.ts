@@ -1,7 +1,8 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ConfigError, StorageError } from '../../errors.ts'
+import { makeDirectory } from '../../make-directory.ts'
 import { type CertificatePair, selfSignedCertificate } from './self-signed-certificate.ts'
 
 /** What the engine shows to clients that speak TLS. */
@@ -76,7 +77,7 @@ function keptPair(files: CertificateFiles, nowMs: number): CertificatePair | und
 function keepNewPair({ certFile, keyFile }: CertificateFiles, dataDir: string, nowMs: number): CertificatePair {
   const pair = selfSignedCertificate(nowMs)
   try {
-    mkdirSync(join(dataDir, 'tls'), { recursive: true })
+    makeDirectory(join(dataDir, 'tls'))
     writeWhole(keyFile, pair.key, 0o600)
     writeWhole(certFile, pair.certificate, 0o644)
     return pair
