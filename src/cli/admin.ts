@@ -4,6 +4,7 @@ import { createAwsKinesisApi } from '../kinesis/aws-kinesis-api.ts'
 import type { KinesisApi, StreamSummary } from '../kinesis/kinesis-api.ts'
 import { isOpen, type Shard, shardIdOf, shardIndexOf } from '../kinesis/shard.ts'
 import { patientCall } from '../stream/patient-call.ts'
+import { troubleAt } from './engine-trouble.ts'
 import { type PlaceFlags, placeOf } from './flags.ts'
 import { logDiagnostics } from './log-diagnostics.ts'
 import { tell } from './tell.ts'
@@ -13,6 +14,8 @@ export interface StreamAdmin {
   /** Its name in Kinesis. */
   name: string
   api: KinesisApi
+  /** Where Kinesis is asked for, when that is not AWS. */
+  endpoint?: string
 }
 
 /** Runs `act` on the stream that the flags mean; connections and log are given back afterwards. */
@@ -28,7 +31,9 @@ export async function administer<T>(
     ...(endpoint !== undefined && { endpoint }),
   })
   try {
-    return await act({ name, api })
+    // As the AWS SDK looks for it, but for profiles: those are not how a local engine is told of.
+    const asked = endpoint ?? process.env['AWS_ENDPOINT_URL_KINESIS'] ?? process.env['AWS_ENDPOINT_URL']
+    return await act({ name, api, ...(asked !== undefined && { endpoint: asked }) })
   } finally {
     api.close()
     stopLog()
@@ -58,18 +63,17 @@ export async function openShardOf(admin: StreamAdmin, numberOrId: string): Promi
 
 /** Waits until the stream is ACTIVE and answers what it is like then; a change of shards takes AWS up to minutes. */
 export async function waitUntilActive(admin: StreamAdmin): Promise<StreamSummary> {
-  const deadlineMs = systemClock.monotonic() + longestChangeMs
-  for (let delayMs = 50; ; delayMs = Math.min(2 * delayMs, 2_000)) {
+  const patience = new Patience(admin)
+  for (;;) {
     const summary = await summaryOf(admin)
     if (summary.status === 'ACTIVE') return summary
-    if (systemClock.monotonic() > deadlineMs) throw notInTime(admin, summary.status)
-    await sleep(systemClock, delayMs)
+    await patience.wait(summary.status)
   }
 }
 
 export async function waitUntilGone(admin: StreamAdmin): Promise<void> {
-  const deadlineMs = systemClock.monotonic() + longestChangeMs
-  for (let delayMs = 50; ; delayMs = Math.min(2 * delayMs, 2_000)) {
+  const patience = new Patience(admin)
+  for (;;) {
     const status = await summaryOf(admin).then(
       (summary) => summary.status,
       (error) => {
@@ -78,8 +82,7 @@ export async function waitUntilGone(admin: StreamAdmin): Promise<void> {
       },
     )
     if (status === undefined) return
-    if (systemClock.monotonic() > deadlineMs) throw notInTime(admin, status)
-    await sleep(systemClock, delayMs)
+    await patience.wait(status)
   }
 }
 
@@ -88,6 +91,43 @@ export function tellActive({ name, openShardCount }: StreamSummary): void {
 }
 
 const longestChangeMs = 15 * 60_000
+
+/** A change that takes longer is worth a word, in milliseconds. */
+const quickChangeMs = 3_000
+
+/** How long we wait between two looks, and when no longer. */
+class Patience {
+  readonly #admin: StreamAdmin
+  readonly #startedMs = systemClock.monotonic()
+  #delayMs = 50
+  #hasTold = false
+
+  constructor(admin: StreamAdmin) {
+    this.#admin = admin
+  }
+
+  async wait(status: string): Promise<void> {
+    const waitedMs = systemClock.monotonic() - this.#startedMs
+    if (waitedMs > longestChangeMs) throw notInTime(this.#admin, status)
+    if (waitedMs > quickChangeMs) {
+      await this.#askEngine(status)
+      if (!this.#hasTold) tell(`stream ${this.#admin.name} is still ${status}; waiting`)
+      this.#hasTold = true
+    }
+    await sleep(systemClock, this.#delayMs)
+    this.#delayMs = Math.min(2 * this.#delayMs, 2_000)
+  }
+
+  /** AWS gets done what it began; a local engine may be out of disk, and says so where it is asked for its health. */
+  async #askEngine(status: string): Promise<void> {
+    const { name, endpoint } = this.#admin
+    const trouble = endpoint === undefined ? undefined : await troubleAt(endpoint)
+    if (trouble === undefined) return
+    throw new UnavailableError(
+      `stream "${name}" is still ${status}, because the engine at ${endpoint} is in trouble: ${trouble.replace(/\.$/, '')}. It goes on trying; \`triton stream describe -s ${name}\` tells when it is done`,
+    )
+  }
+}
 
 function notInTime({ name }: StreamAdmin, status: string): UnavailableError {
   return new UnavailableError(

@@ -57,9 +57,7 @@ function failureOf(what: string, cause: KinesisCallError): Error {
     case 'throttled':
       return new ThrottledError(`${told}. Try again later.`, { cause })
     case 'transient':
-      return new UnavailableError(`${told}. Is Kinesis, or the engine at the endpoint, running and reachable?`, {
-        cause,
-      })
+      return new UnavailableError(`${told}. ${transientAdvice(cause)}`, { cause })
     case 'denied':
       return new RefusedError(`${told}. Are the AWS credentials right, and do they permit it?`, cause.errorCode, {
         cause,
@@ -67,4 +65,10 @@ function failureOf(what: string, cause: KinesisCallError): Error {
     default:
       return new RefusedError(told, cause.errorCode, { cause })
   }
+}
+
+function transientAdvice({ errorCode }: KinesisCallError): string {
+  if (errorCode === 'InternalFailure')
+    return 'Kinesis failed inside; of the local engine, the log and GET /_triton/health say why.'
+  return 'Is Kinesis, or the engine at the endpoint, running and reachable?'
 }

@@ -7,8 +7,8 @@ import { ManualClock, settle } from '../support/manual-clock.ts'
 
 const random = { next: () => 1 }
 
-function failure(retryClass: RetryClass, mayHaveBeenWritten = false) {
-  return new KinesisCallError('it failed.', { retryClass, errorCode: 'Code', mayHaveBeenWritten })
+function failure(retryClass: RetryClass, mayHaveBeenWritten = false, errorCode = 'Code') {
+  return new KinesisCallError('it failed.', { retryClass, errorCode, mayHaveBeenWritten })
 }
 
 describe('a patient call', () => {
@@ -52,6 +52,15 @@ describe('a patient call', () => {
       await outcome
     })
   }
+
+  test('that failed inside of what answers is told as that', async () => {
+    const clock = new ManualClock()
+    const call = () => Promise.reject(failure('transient', true, 'InternalFailure'))
+    await assert.rejects(patientCall('split a shard', call, { clock, random, isRepeatable: false }), {
+      code: 'TRITON_UNAVAILABLE',
+      message: /^can't split a shard: it failed\. Kinesis failed inside; .* GET \/_triton\/health say why\.$/,
+    })
+  })
 
   test('that may have been carried out is not repeated when that would do it twice', async () => {
     const clock = new ManualClock()

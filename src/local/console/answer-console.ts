@@ -70,7 +70,7 @@ function pagesOf(
     ['/_triton/page.css', { GET: () => pageFile('page.css') }],
     ['/_triton/page.js', { GET: () => pageFile('page.js') }],
     ['/_triton/view', { GET: async (_, query) => jsonAnswer(await viewEngine(core, viewQuery(query))) }],
-    ['/_triton/health', { GET: () => jsonAnswer(healthOf(core)) }],
+    ['/_triton/health', { GET: () => jsonAnswer(healthOf(core), core.streams.troubles.length === 0 ? 200 : 503) }],
     ['/_triton/certificate.pem', { GET: () => certificatePage(certificate) }],
     ['/_triton/metrics', { GET: () => metricsPage(metrics) }],
     ['/_triton/faults', { POST: withControls((it) => (request) => it.setFaults(request)) }],

@@ -27,6 +27,8 @@ export class Streams {
   readonly #byName = new Map<string, LiveStream>()
   readonly #bySerial = new Map<number, LiveStream>()
   readonly #timers = new Map<number, Timer>()
+  /** Why changes that are due can't be made; by the streams' serials. */
+  readonly #troubles = new Map<number, string>()
   readonly #work = new Set<Promise<unknown>>()
   #trimTimer: Timer | undefined
   #isClosed = false
@@ -53,6 +55,11 @@ export class Streams {
 
   all(): Iterable<LiveStream> {
     return this.#byName.values()
+  }
+
+  /** What keeps changes from being made that are due, in words; nothing when all is well. */
+  get troubles(): string[] {
+    return [...this.#troubles.values()]
   }
 
   get openShardCount(): number {
@@ -83,6 +90,7 @@ export class Streams {
     else this.#store.save(settled, previous)
     this.#timers.get(previous.serial)?.cancel()
     this.#timers.delete(previous.serial)
+    this.#troubles.delete(previous.serial)
     if (previous.status !== (settled ?? next).status || settled === undefined)
       report({ type: 'stream-state-changed', stream: next.name, status: settled?.status ?? 'DELETED' })
     if (settled === undefined) {
@@ -135,12 +143,20 @@ export class Streams {
       // The timer has run its time, even when the wall clock was set back meanwhile.
       this.change(stream, { ...state, pending: { ...state.pending, dueMs: Number.NEGATIVE_INFINITY } })
     } catch (error) {
-      report({ type: 'engine-error', operation: `${state.pending.kind} stream`, reason: reasonOf(error) })
+      this.#tellTrouble(state.serial, `${state.pending.kind} stream ${state.name}`, reasonOf(error))
       this.#timers.set(
         state.serial,
         this.#clock.setTimer(() => this.#complete(stream), retryChangeMs),
       )
     }
+  }
+
+  /** It is tried again and again, and told once. */
+  #tellTrouble(serial: number, operation: string, reason: string): void {
+    const trouble = `${operation}: ${reason}`
+    if (this.#troubles.get(serial) === trouble) return
+    this.#troubles.set(serial, trouble)
+    report({ type: 'engine-error', operation, reason })
   }
 
   async #discard(stream: LiveStream): Promise<void> {
