@@ -64,6 +64,23 @@ describe('2.1 a wrong type', () => {
     ['PutRecords', { Records: [[]] }, list],
     ['PutRecords', { Records: [{ PartitionKey: 1 }] }, `${number} can not be converted to an String`],
     ['ListShards', { ShardFilter: 'x' }, 'Expected null'],
+    ['ListShards', { ShardFilter: 1 }, 'Expected null'],
+    ['ListShards', { ShardFilter: true }, 'Expected null'],
+    ['ListShards', { ShardFilter: [] }, list],
+    ['ListShards', { ShardFilter: { Type: 1 } }, `${number} can not be converted to an String`],
+    ['AddTagsToStream', { Tags: 'x' }, 'Expected map or null'],
+    ['AddTagsToStream', { Tags: 1 }, 'Expected map or null'],
+    ['AddTagsToStream', { Tags: true }, 'Expected map or null'],
+    ['AddTagsToStream', { Tags: [] }, list],
+    ['AddTagsToStream', { Tags: { a: 1 } }, `${number} can not be converted to an String`],
+    ['AddTagsToStream', { Tags: { a: true } }, `${boolean} can not be converted to an String`],
+    ['AddTagsToStream', { Tags: { a: [] } }, list],
+    ['AddTagsToStream', { Tags: { a: {} } }, map],
+    ['RemoveTagsFromStream', { TagKeys: 'x' }, 'Expected list or null'],
+    ['RemoveTagsFromStream', { TagKeys: {} }, map],
+    ['RemoveTagsFromStream', { TagKeys: [1] }, `${number} can not be converted to an String`],
+    ['RemoveTagsFromStream', { TagKeys: [[]] }, list],
+    ['RemoveTagsFromStream', { TagKeys: [{}] }, map],
   ]
   for (const wire of wires)
     for (const [operation, input, message] of cases)
