@@ -80,6 +80,25 @@ describe('a body of JSON', () => {
     assert.equal((await send(engine.endpoint, { headers: headersOf('json', 'ListStreams'), body })).status, 200)
   })
 
+  test('with an ARN that would keep its pattern busy for hours is refused at once', async () => {
+    for (const [operation, member, path] of [
+      ['DescribeStream', 'StreamARN', 'streamARN'],
+      ['ListTagsForResource', 'ResourceARN', 'resourceARN'],
+      ['DescribeStreamConsumer', 'ConsumerARN', 'consumerARN'],
+    ] as const)
+      for (const arn of [
+        `arn:aws${':kinesis:'.repeat(500_000)}`,
+        `arn:aws:kinesis:${':000000000000:'.repeat(300_000)}`,
+      ]) {
+        const { body } = await call(engine.endpoint, operation, { [member]: arn })
+        const violation = `Value '${arn}' at '${path}' failed to satisfy constraint: Member must have length less than or equal to 2048`
+        assert.equal(body.message, `1 validation error detected: ${violation}`)
+      }
+    // At the border, the pattern still counts.
+    const { body } = await call(engine.endpoint, 'DescribeStream', { StreamARN: 'a'.repeat(4096) })
+    assert.match(body.message, /^2 validation errors detected: /)
+  })
+
   test('with __proto__ members changes no object of ours', async () => {
     const body =
       '{"__proto__":{"polluted":1},"StreamName":"s","Records":[{"__proto__":{"Data":"eA=="},"PartitionKey":"k"}]}'
