@@ -9,6 +9,7 @@ export function laterRecords(records: PageRecords): PageRecords {
     byteLength: records.byteLength - first.bytes.length - Buffer.byteLength(first.partitionKey),
     at: (index) => (index < 0 ? undefined : records.at(index + 1)),
     slice: (from, to) => records.slice(from + 1, to + 1),
+    release: () => records.release(),
     *[Symbol.iterator](): Generator<EncodedRecord, undefined> {
       for (let index = 1; index < records.length; index++) yield records.at(index) as EncodedRecord
     },

@@ -75,6 +75,7 @@ export class PageFeed {
   }
 
   release(page: ShardPage): void {
+    page.records.release()
     this.#budget.release(page.heldBytes)
   }
 

@@ -26,7 +26,7 @@ export interface RecordFacts {
   partitionKey: string
   /** When Kinesis accepted it (ApproximateArrivalTimestamp). */
   arrivedAt: Date
-  /** As they lie in the stream. A view into its page's buffer: copy what outlives the page. */
+  /** As they lie in the stream. A view into a buffer of some 32 KiB that its neighbours share: copy what is kept for long. */
   bytes: Uint8Array
 }
 

@@ -140,6 +140,7 @@ export class ShardRunner<T> {
         this.#stopping.abort()
         throw error
       } finally {
+        page.records.release()
         this.#release(page)
         if (this.#stopping.signal.aborted && !page.isEnd) await this.#drop(coming)
       }

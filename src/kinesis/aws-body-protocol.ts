@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { FormatError } from '../errors.ts'
+import { BodyPool } from './body-pool.ts'
 import { CborReader } from './cbor.ts'
 import type { ErrorAnswer } from './retry-class.ts'
 
@@ -24,6 +25,8 @@ export interface BodyOutput {
 export class AwsBodyProtocol {
   /** Where the last request went, for messages. */
   lastEndpoint = ''
+  /** Whoever is done with a large answer may give its body back. */
+  readonly pool = new BodyPool()
   readonly #signals = new WeakMap<Uint8Array, AbortSignal>()
 
   /**
@@ -59,7 +62,7 @@ export class AwsBodyProtocol {
     const metadata = metadataOf(response)
     let body: Buffer
     try {
-      body = await collect(response.body)
+      body = await collect(response.body, this.pool.take(Number(response.headers['content-length'])))
     } catch (error) {
       throw new BodyError(error, metadata)
     }
@@ -130,12 +133,23 @@ export interface AnswerMetadata {
 
 const contentType = 'application/x-amz-cbor-1.1'
 
-/** The whole body; rejects when the connection ends before `content-length` bytes or the last chunk came. */
-function collect(stream: IncomingMessage): Promise<Buffer> {
+/**
+ * The whole body, in `memory` of its announced length if there is any; rejects when the connection ends before
+ * `content-length` bytes or the last chunk came.
+ */
+function collect(stream: IncomingMessage, memory: Buffer | undefined): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
-    stream.on('data', (chunk: Buffer) => chunks.push(chunk))
-    stream.on('end', () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)))
+    let byteCount = 0
+    stream.on('data', (chunk: Buffer) => {
+      if (memory === undefined) chunks.push(chunk)
+      else memory.set(chunk, byteCount)
+      byteCount += chunk.length
+    })
+    stream.on('end', () => {
+      if (memory !== undefined) resolve(memory.subarray(0, byteCount))
+      else resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks))
+    })
     stream.on('error', reject)
     stream.on('close', () => {
       if (!stream.complete) reject(new Error('the connection was closed in the middle of the answer'))

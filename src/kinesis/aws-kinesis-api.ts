@@ -80,7 +80,7 @@ class AwsKinesisApi implements KinesisApi {
 
   getRecords(shardIterator: string, limit: number, signal?: AbortSignal): Promise<Page> {
     const body = encode({ ShardIterator: shardIterator, Limit: limit })
-    return this.#call(GetRecordsCommand, 'GetRecords', undefined, body, readPage, signal)
+    return this.#call(GetRecordsCommand, 'GetRecords', undefined, body, this.#readPage, signal)
   }
 
   async listShards(stream: string, signal?: AbortSignal): Promise<Shard[]> {
@@ -142,6 +142,12 @@ class AwsKinesisApi implements KinesisApi {
   close(): void {
     this.#isClosed = true
     this.#client?.then((client) => client.destroy()).catch(() => undefined)
+  }
+
+  /** Errors quote an answer that is no page, so that only a page gives its body back. */
+  readonly #readPage = (body: Uint8Array): Page => {
+    const { pool } = this.#protocol
+    return readPage(body, pool.isLent(body) ? () => pool.give(body) : undefined)
   }
 
   async #call<Answer>(

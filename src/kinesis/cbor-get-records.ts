@@ -3,14 +3,17 @@ import { CborReader } from './cbor.ts'
 import { CborRecords } from './cbor-records.ts'
 import { type ChildShard, type EncodedRecord, noRecords, type Page } from './kinesis-api.ts'
 
-/** A GetRecords answer; the records' bytes are views into it. */
-export function readPage(body: Uint8Array): Page {
+/**
+ * A GetRecords answer. The records' bytes are views into it; or copies where the body goes back, by `giveBack`, when its
+ * records are released.
+ */
+export function readPage(body: Uint8Array, giveBack?: () => void): Page {
   const reader = new CborReader(body)
   const page: Page = { records: noRecords, millisBehindLatest: 0 }
   for (let left = reader.mapLength(); reader.hasMore(left); left--) {
     const name = reader.name()
     if (reader.isNull()) continue
-    if (name === 'Records') page.records = readRecords(reader, body)
+    if (name === 'Records') page.records = readRecords(reader, body, giveBack)
     else if (name === 'NextShardIterator') page.nextShardIterator = reader.text()
     else if (name === 'MillisBehindLatest') page.millisBehindLatest = reader.number()
     else if (name === 'ChildShards') page.childShards = readChildShards(reader)
@@ -19,9 +22,9 @@ export function readPage(body: Uint8Array): Page {
   return page
 }
 
-function readRecords(reader: CborReader, body: Uint8Array): CborRecords {
+function readRecords(reader: CborReader, body: Uint8Array, giveBack: (() => void) | undefined): CborRecords {
   const count = reader.arrayLength()
-  const records = new CborRecords(body, count < 0 ? 1_000 : count)
+  const records = new CborRecords(body, count < 0 ? 1_000 : count, giveBack)
   for (let left = count; reader.hasMore(left); left--) {
     const end = records.addPlain(reader.offset)
     if (end > 0) reader.moveTo(end)

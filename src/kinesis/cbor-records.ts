@@ -5,12 +5,20 @@ import type { EncodedRecord, PageRecords } from './kinesis-api.ts'
  * the record itself is made when it is asked for. Objects that wait in a prefetched page outlive a heap's young
  * generation, and to move them out of it costs more than to make them.
  *
+ * Where the body will serve another answer (`giveBack`), a record's bytes are a view into a copy of its part of the body:
+ * one copy of some 32 KiB for all records in it, as they are handed out.
+ *
  * Noted so are records in their plain form: a map of known length whose members are those that records have, each of
  * known length, the time as an unsigned integer of milliseconds. Answers are in it as a rule. `CborReader` knows every
  * form and reads the exceptions. Members are told apart by the length of their names and the first letter.
  */
 export class CborRecords implements PageRecords {
-  readonly #body: Buffer
+  #body: Buffer
+  #giveBack: (() => void) | undefined
+  /** What records' bytes are views into, and the part of the body that it is. */
+  #window: Buffer
+  #windowStart = 0
+  #windowEnd: number
   #places: Uint32Array
   #times: Float64Array
   /** Records that are not plain, by their row. */
@@ -21,8 +29,11 @@ export class CborRecords implements PageRecords {
   /** The argument of the head that was read last. */
   #argument = 0
 
-  constructor(body: Uint8Array, expectedCount: number) {
+  constructor(body: Uint8Array, expectedCount: number, giveBack?: () => void) {
     this.#body = Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength)
+    this.#giveBack = giveBack
+    this.#window = this.#body
+    this.#windowEnd = giveBack === undefined ? this.#body.length : 0
     const rowCount = Math.max(1, Math.min(expectedCount, Math.ceil(body.length / leastRecordBytes)))
     this.#places = new Uint32Array(rowCount * placesPerRow)
     this.#times = new Float64Array(rowCount)
@@ -45,11 +56,13 @@ export class CborRecords implements PageRecords {
     const body = this.#body
     const keyAt = places[row + 2] as number
     const keyEnd = places[row + 3] as number
+    const dataEnd = places[row + 5] as number
+    if (dataAt < this.#windowStart || dataEnd > this.#windowEnd) this.#moveWindow(dataAt, dataEnd)
     return {
       sequenceNumber: body.toString('latin1', places[row], places[row + 1]),
       partitionKey: body.toString(isAscii(body, keyAt, keyEnd) ? 'latin1' : 'utf8', keyAt, keyEnd),
       arrivedAtMs: this.#times[index] as number,
-      bytes: body.subarray(dataAt, places[row + 5]),
+      bytes: this.#window.subarray(dataAt - this.#windowStart, dataEnd - this.#windowStart),
     }
   }
 
@@ -57,6 +70,17 @@ export class CborRecords implements PageRecords {
     const records: EncodedRecord[] = []
     for (let index = from; index < Math.min(to, this.#length); index++) records.push(this.at(index) as EncodedRecord)
     return records
+  }
+
+  release(): void {
+    this.#length = 0
+    this.#odd.clear()
+    this.#body = this.#window = nothing
+    this.#windowStart = this.#windowEnd = 0
+    // Once only: by a second call the memory may be another answer's.
+    const giveBack = this.#giveBack
+    this.#giveBack = undefined
+    giveBack?.()
   }
 
   *[Symbol.iterator](): Generator<EncodedRecord, undefined> {
@@ -116,7 +140,16 @@ export class CborRecords implements PageRecords {
   }
 
   addOdd(record: EncodedRecord): void {
-    this.#odd.set(this.#newRow(record.bytes.length + Buffer.byteLength(record.partitionKey)), record)
+    const kept = this.#giveBack === undefined ? record : { ...record, bytes: Buffer.from(record.bytes) }
+    this.#odd.set(this.#newRow(record.bytes.length + Buffer.byteLength(record.partitionKey)), kept)
+  }
+
+  #moveWindow(start: number, end: number): void {
+    this.#windowStart = start
+    this.#windowEnd = Math.max(end, Math.min(this.#body.length, start + windowBytes))
+    // Not of Node's pool: whoever keeps a record keeps this window, and no other.
+    this.#window = Buffer.allocUnsafeSlow(this.#windowEnd - start)
+    this.#body.copy(this.#window, 0, start, this.#windowEnd)
   }
 
   #newRow(byteLength: number): number {
@@ -170,6 +203,9 @@ export class CborRecords implements PageRecords {
     return (body[at] ?? 0) * 0x100_0000 + low
   }
 }
+
+const nothing = Buffer.alloc(0)
+const windowBytes = 32 * 1024
 
 function isAscii(body: Buffer, start: number, end: number): boolean {
   for (let at = start; at < end; at++) if ((body[at] as number) > 0x7f) return false

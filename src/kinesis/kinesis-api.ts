@@ -43,7 +43,7 @@ export interface EncodedRecord {
   partitionKey: string
   /** ApproximateArrivalTimestamp, epoch milliseconds. */
   arrivedAtMs: number
-  /** May be a view into the whole answer's buffer. */
+  /** May be a view into a buffer that other records share. */
   bytes: Uint8Array
 }
 
@@ -54,6 +54,8 @@ export interface PageRecords extends Iterable<EncodedRecord> {
   readonly byteLength: number
   at(index: number): EncodedRecord | undefined
   slice(from: number, to: number): EncodedRecord[]
+  /** None of them is asked for any more, so that their memory can serve others. What was made of them stays good. */
+  release(): void
 }
 
 /** What an empty page holds. */
@@ -62,6 +64,7 @@ export const noRecords: PageRecords = {
   byteLength: 0,
   at: () => undefined,
   slice: () => [],
+  release: () => {},
   [Symbol.iterator]: () => [][Symbol.iterator](),
 }
 

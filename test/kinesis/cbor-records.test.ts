@@ -6,6 +6,7 @@ import { FormatError } from '../../src/errors.ts'
 import { CborReader, CborWriter } from '../../src/kinesis/cbor.ts'
 import { readPage } from '../../src/kinesis/cbor-get-records.ts'
 import { CborRecords } from '../../src/kinesis/cbor-records.ts'
+import type { EncodedRecord } from '../../src/kinesis/kinesis-api.ts'
 import { runs, seed } from '../support/soak.ts'
 
 const record = fc.record({
@@ -105,12 +106,39 @@ test('more records come than were announced, and each is made anew when asked fo
   assert.deepEqual(later.slice(1, 9), records.slice(2, 3))
 })
 
+test('records outlive the body that went back to serve another answer, which it does once', () => {
+  const property = fc.property(fc.array(record, { minLength: 1, maxLength: 300 }), fc.boolean(), (all, withOdd) => {
+    const Records = all.map((one, index) => (withOdd && index % 7 === 3 ? { ...one, Future: [1] } : one))
+    const body = encoded({ Records, MillisBehindLatest: 0 })
+    let backCount = 0
+    const giveBack = () => {
+      backCount += 1
+      body.fill(0xff)
+    }
+    const expected = [...readPage(Buffer.from(body)).records].map(comparable)
+    const { records } = readPage(body, giveBack)
+    const middle = records.at(Math.floor(all.length / 2))
+    const read = [...records, ...(middle === undefined ? [] : [middle])]
+    records.release()
+    records.release()
+    assert.equal(backCount, 1)
+    assert.deepEqual(read.slice(0, -1).map(comparable), expected)
+    assert.deepEqual(read.slice(-1).map(comparable), expected.slice(Math.floor(all.length / 2)).slice(0, 1))
+    assert.deepEqual([records.length, records.at(0), [...records], records.slice(0, 9)], [0, undefined, [], []])
+  })
+  fc.assert(property, { numRuns: runs(1_000), seed: seed() })
+})
+
 test('an answer that claims four billion records is refused before it costs memory', () => {
   const claim = Buffer.concat([Buffer.from([0xa1, 0x67]), Buffer.from('Records'), Buffer.from('9affffffff', 'hex')])
   assert.throws(() => readPage(claim), FormatError)
   const many = Buffer.concat([claim.subarray(0, -4), Buffer.from('00100000', 'hex'), Buffer.alloc(0x100000, 0xa0)])
   assert.throws(() => readPage(many), FormatError)
 })
+
+function comparable(one: EncodedRecord): object {
+  return { ...one, bytes: Buffer.from(one.bytes).toString('hex') }
+}
 
 function permutation<T>(items: readonly T[], order: number): T[] {
   const left = [...items]

@@ -225,6 +225,27 @@ test('batches of a large page hold at most 1,000 records, and a checkpoint betwe
   assert.equal(count, 300)
 })
 
+test('records that are kept hold what they held, while the memory of their pages serves later ones', async () => {
+  const stream = await newStream(2)
+  const dataOf = (index: number) => Buffer.alloc(9_000, `${index} `)
+  for (let from = 0; from < 600; from += 100) {
+    const records = Array.from({ length: 100 }, (_, at) => ({ data: dataOf(from + at), partitionKey: `${from + at}` }))
+    const answers = await api.putRecords(stream, records)
+    assert.ok(answers.every((answer) => answer.errorCode === undefined))
+  }
+  // 60 records of 9,000 bytes a page: ten pages, each larger than what is pooled from, and two in flight at most.
+  await using iterator = read(stream, { from: 'oldest' }, { untilCaughtUp: true, limit: 60, prefetchBytes: 600_000 })
+  const kept: StreamRecord<string>[] = []
+  for await (const record of iterator) kept.push(record)
+  assert.equal(kept.length, 600)
+  for (const { partitionKey, bytes, data } of kept) {
+    const expected = dataOf(Number(partitionKey))
+    assert.ok(expected.equals(bytes), `record ${partitionKey}`)
+    assert.equal(data, expected.toString())
+  }
+  assert.equal(new Set(kept.map(({ partitionKey }) => partitionKey)).size, 600)
+})
+
 test('until caught up ends under a load that never pauses', async () => {
   const { stream, load } = await loaded(2, 1)
   load.start()

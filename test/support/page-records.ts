@@ -6,5 +6,5 @@ export function pageRecordsOf(records: readonly EncodedRecord[]): PageRecords {
     (sum, { bytes, partitionKey }) => sum + bytes.length + Buffer.byteLength(partitionKey),
     0,
   )
-  return Object.assign([...records], { byteLength })
+  return Object.assign([...records], { byteLength, release: () => {} })
 }
