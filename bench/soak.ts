@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { type BenchRow, writeBenchReport } from './support/bench-report.ts'
 
 /** Runs every test file that holds a random suite at full length and keeps what came out. */
@@ -8,8 +8,16 @@ const testRoot = join(import.meta.dirname, '../test')
 const files = readdirSync(testRoot, { recursive: true, encoding: 'utf8' })
   .filter((file) => file.endsWith('.test.ts'))
   .map((file) => join(testRoot, file))
-  .filter((file) => readFileSync(file, 'utf8').includes('support/soak.ts'))
+  .filter(isRandom)
   .sort()
+
+/** Whether it holds a random suite, or runs a contract that does. */
+function isRandom(file: string): boolean {
+  const text = readFileSync(file, 'utf8')
+  if (text.includes('support/soak.ts')) return true
+  const contracts = [...text.matchAll(/'([./]+\/[\w-]+\.contract\.ts)'/g)].map((match) => match[1] as string)
+  return contracts.some((contract) => isRandom(join(dirname(file), contract)))
+}
 
 const seed = process.env['TRITON_SEED'] ?? String(Date.now() % 0x7fff_ffff)
 console.log(`${files.length} files with random suites, full length, TRITON_SEED=${seed}`)
