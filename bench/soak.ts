@@ -15,7 +15,9 @@ const files = readdirSync(testRoot, { recursive: true, encoding: 'utf8' })
 function isRandom(file: string): boolean {
   const text = readFileSync(file, 'utf8')
   if (text.includes('support/soak.ts')) return true
-  const contracts = [...text.matchAll(/'([./]+\/[\w-]+\.contract\.ts)'/g)].map((match) => match[1] as string)
+  const contracts = [...text.matchAll(/Contract \} from '(\.[./\w-]+\.contract\.ts)'/g)].map(
+    (match) => match[1] as string,
+  )
   return contracts.some((contract) => isRandom(join(dirname(file), contract)))
 }
 
