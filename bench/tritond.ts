@@ -57,7 +57,7 @@ try {
 }
 
 async function usualRows(): Promise<BenchRow[]> {
-  const bare = { what: 'a PULL socket that throws the same messages away', value: await best(pullRate) }
+  const bare = { what: 'libzmq at both ends, which throws the same messages away', value: await best(pullRate) }
   return [
     rate('memory, --skip-kinesis', bare, await best(() => outputRate()), 200_000),
     rate('memory, --skip-kinesis, from a libzmq PUSH', bare, await best(() => outputRate(pushAll))),

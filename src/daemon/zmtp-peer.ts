@@ -54,9 +54,9 @@ export class ZmtpPeer {
   /** What is being read, and where its next piece begins. */
   #chunk: Buffer = nothing
   #at = 0
-  /** What came while the next piece is not complete, and how much it needs. */
-  #parts: Buffer[] = []
-  #partBytes = 0
+  /** What came while the next piece is not complete, with room behind it, and how much that piece needs. */
+  #partial: Buffer = nothing
+  #partialBytes = 0
   #neededBytes = 1
   /** Of the message that is being read, the first two. */
   #frames: Buffer[] = []
@@ -90,20 +90,20 @@ export class ZmtpPeer {
   push(bytes: Buffer): void {
     // Most often all of what came before was read.
     const chunk = this.#at < this.#chunk.length ? Buffer.concat([this.#chunk.subarray(this.#at), bytes]) : bytes
-    if (this.#partBytes > 0 || chunk.length < this.#neededBytes) {
-      this.#parts.push(chunk)
-      this.#partBytes += chunk.length
-      if (this.#partBytes < this.#neededBytes) return
-      this.#chunk = Buffer.concat(this.#parts, this.#partBytes)
-      this.#parts = []
-      this.#partBytes = 0
+    if (this.#partialBytes > 0 || chunk.length < this.#neededBytes) {
+      this.#keep(chunk)
+      if (this.#partialBytes < this.#neededBytes) return
+      this.#chunk = this.#partial.subarray(0, this.#partialBytes)
+      this.#partial = nothing
+      this.#partialBytes = 0
     } else this.#chunk = chunk
     this.#at = 0
   }
 
   /** The next message, its frames being views of what came; undefined when more has to come, or there is a problem. */
   next(): Buffer[] | undefined {
-    if (this.#problem !== undefined) return undefined
+    // Nothing new can be read while a piece is incomplete, and what it needs stays known.
+    if (this.#problem !== undefined || this.#partialBytes > 0) return undefined
     while (this.#isGreeting()) if (!this.#greet()) return undefined
     for (;;) {
       const chunk = this.#chunk
@@ -171,7 +171,7 @@ export class ZmtpPeer {
         this.#doesPing = (piece[0] as number) >= 1
         const mechanism = piece.toString('latin1', mechanismStart, mechanismStart + mechanismBytes).replace(/\0+$/, '')
         if (mechanism === 'NULL') return this.#go('ready', encodeReady(role))
-        this.#fail('not-zeromq', `the security mechanism ${JSON.stringify(mechanism)}, where there is none (NULL)`)
+        this.#fail('not-zeromq', `the security mechanism ${shown(mechanism)}, where there is none (NULL)`)
         return false
       }
       default: {
@@ -191,8 +191,8 @@ export class ZmtpPeer {
   }
 
   #isNoZeromq(): false {
-    const shown = JSON.stringify(this.#chunk.toString('latin1', this.#at, this.#at + shownBytes))
-    this.#fail('not-zeromq', `a connection that does not speak ZeroMQ's protocol: it begins with ${shown}`)
+    const start = shown(this.#chunk.toString('latin1', this.#at, this.#at + shownLength))
+    this.#fail('not-zeromq', `a connection that does not speak ZeroMQ's protocol: it begins with ${start}`)
     return false
   }
 
@@ -204,12 +204,12 @@ export class ZmtpPeer {
       const partner = partnerOf[this.#options.role]
       const type = decodeProperties(command.said)?.get('socket-type')
       if (type === partner) this.#state = 'open'
-      else this.#fail('not-zeromq', `a socket of type ${type ?? 'unknown'}, where only ${partner} fits`)
+      else this.#fail('not-zeromq', `a socket of type ${shown(type)}, where only ${partner} fits`)
     } else if (command.name === 'ERROR') {
-      const reason = JSON.stringify(command.said.toString('latin1', 1, 1 + (command.said[0] ?? 0)))
-      this.#fail('not-zeromq', `the other end refused the connection: ${reason}`)
+      const reason = command.said.toString('latin1', 1, 1 + (command.said[0] ?? 0))
+      this.#fail('not-zeromq', `the other end refused the connection: ${shown(reason)}`)
     } else if (this.#state === 'ready') {
-      this.#fail('not-zeromq', `the command ${JSON.stringify(command.name)} before the handshake was over`)
+      this.#fail('not-zeromq', `the command ${shown(command.name)} before the handshake was over`)
     } else if (command.name === 'PING') {
       this.#replies.push(encodeCommand('PONG', command.said.subarray(2, 2 + maxContextBytes)))
     } else if (command.name === 'PONG') {
@@ -243,15 +243,24 @@ export class ZmtpPeer {
   }
 
   #need(bytes: number): undefined {
-    if (this.#at < this.#chunk.length) {
-      const rest = this.#chunk.subarray(this.#at)
-      this.#parts.push(rest)
-      this.#partBytes += rest.length
-    }
+    this.#neededBytes = bytes
+    if (this.#at < this.#chunk.length) this.#keep(this.#chunk.subarray(this.#at))
     this.#chunk = nothing
     this.#at = 0
-    this.#neededBytes = bytes
     return undefined
+  }
+
+  /** In twice the memory of what came at most: neither of what was only announced, nor of a list of single bytes. */
+  #keep(bytes: Buffer): void {
+    const length = this.#partialBytes + bytes.length
+    if (length > this.#partial.length) {
+      const room = Math.min(2 * this.#partial.length, this.#neededBytes + readBytes)
+      const grown = Buffer.allocUnsafeSlow(Math.max(length, room))
+      this.#partial.copy(grown, 0, 0, this.#partialBytes)
+      this.#partial = grown
+    }
+    bytes.copy(this.#partial, this.#partialBytes)
+    this.#partialBytes = length
   }
 
   #fail(reason: ConnectionRefusal, detail: string): undefined {
@@ -260,7 +269,14 @@ export class ZmtpPeer {
   }
 }
 
+/** What others wrote, for people. */
+function shown(text: string | undefined): string {
+  return text === undefined ? 'none' : JSON.stringify(text.slice(0, shownLength))
+}
+
 const partnerOf = { PULL: 'PUSH', PUSH: 'PULL' } as const
 const nothing = Buffer.alloc(0)
-const shownBytes = 20
+const shownLength = 40
+/** What Node reads at a time. */
+const readBytes = 64 * 1024
 const maxContextBytes = 16
