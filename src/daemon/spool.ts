@@ -65,9 +65,12 @@ export class Spool {
     } catch (cause) {
       const { message } = cause as Error
       if (!/locked|busy/i.test(message)) throw storageError('lock the spool directory', dir, cause)
-      throw new StorageError(`another tritond works in the spool directory ${dir}: each needs one of its own`, {
-        cause,
-      })
+      throw new StorageError(
+        `another tritond works in the spool directory ${dir}: each needs one of its own, and tells itself what waits there (--metrics)`,
+        {
+          cause,
+        },
+      )
     }
   }
 
