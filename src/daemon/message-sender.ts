@@ -150,23 +150,27 @@ export class MessageSender {
   #sendInTurn(): void {
     this.#send(sendsInTurn)
     const ring = this.#ring
-    if (this.#canSend() && ring.waitingCount > 0 && !this.#isScheduled) this.#schedule()
+    if (this.#canWrite() && this.#hasWindow() && ring.waitingCount > 0 && !this.#isScheduled) this.#schedule()
   }
 
-  #canSend(): boolean {
+  #canWrite(): boolean {
+    return this.#connection?.isOpen === true && !this.#isParked && !this.#isClosed
+  }
+
+  /** One record more may be on the way. */
+  #hasWindow(): boolean {
     const { sentCount, sentBytes } = this.#ring
-    const isOpen = this.#connection?.isOpen === true && !this.#isParked && !this.#isClosed
-    return isOpen && sentCount < windowRecords && sentBytes < windowBytes
+    return sentCount < windowRecords && sentBytes < windowBytes
   }
 
   #send(limit: number): void {
     const ring = this.#ring
     const connection = this.#connection
     if (connection === undefined) return
-    for (let left = limit; this.#canSend(); ) {
+    for (let left = limit; this.#canWrite(); ) {
       let batch = this.#batch
       let end = 0
-      while (left > 0 && ring.waitingCount > 0 && ring.sentCount < windowRecords) {
+      while (left > 0 && ring.waitingCount > 0 && this.#hasWindow()) {
         const { body } = ring
         const header = this.#headerOf(ring.partitionKey)
         const length =
@@ -184,6 +188,7 @@ export class MessageSender {
         this.#sentCount++
         left--
       }
+      // Also alone, when the window is full of what was written behind the PING before.
       if (connection.doesPing && this.#askedCount === 0 && ring.sentCount > 0) {
         batch.set(pingCommand, end)
         end += pingCommand.length

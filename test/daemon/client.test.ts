@@ -250,6 +250,22 @@ describe('what is on the way to tritond', () => {
     assert.deepEqual([pull.messages.length, stream.counts.sent, stream.counts.waiting], [1000, 1000, 2000])
   })
 
+  for (const isVersion2 of [false, true])
+    test(`may be larger than the system takes at once${isVersion2 ? ', also of version 2.0' : ''}`, async () => {
+      using pull = await RawPull.listen({ isVersion2 })
+      const stream = getNonblockingStream('orders', config, { port: pull.port })
+      const sizes = Array.from({ length: 40 }, (_, n) => (n % 3 === 1 ? 4_000_000 : 40_000 * (n % 8)))
+      for (const [n, size] of sizes.entries()) stream.put({ id: 'k', n, filler: Buffer.alloc(size, n) })
+      await stream.close()
+      await pull.until(() => pull.messages.length === sizes.length)
+      assert.deepEqual(stream.counts, { sent: sizes.length, waiting: 0, dropped: {} })
+      for (const [n, frames] of pull.messages.entries()) {
+        const { filler } = decodeMsgpack(frames[1] as Buffer) as { filler: Uint8Array }
+        assert.equal(numberIn(frames), n)
+        assert.ok(Buffer.from(filler).equals(Buffer.alloc(sizes[n] as number, n)))
+      }
+    })
+
   test('goes to a daemon of version 2.0, which answers for nothing', async () => {
     using pull = await RawPull.listen({ isVersion2: true })
     const stream = getNonblockingStream('orders', config, { port: pull.port })

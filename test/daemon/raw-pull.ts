@@ -48,7 +48,7 @@ export class RawPull implements Disposable {
     this.connectionCount++
     this.#sockets.add(socket)
     const { banner, isVersion2 = false, isMute = false } = this.#options
-    const peer = new ZmtpPeer({ role: 'PULL', maxFrameBytes: 1_000_000 })
+    const peer = new ZmtpPeer({ role: 'PULL', maxFrameBytes: 16_000_000 })
     const said = isVersion2 ? withRevision1() : asItIs
     const heard = isVersion2 ? withRevision1() : asItIs
     const say = () => {
