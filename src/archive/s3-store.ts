@@ -99,8 +99,9 @@ export class S3Store implements ArchiveStore {
       try {
         for await (const piece of body) {
           at += piece.length
-          progressMs = clock.monotonic()
           yield piece
+          // Who reads may take as long as he likes; a connection that waited for him may be gone.
+          progressMs = clock.monotonic()
         }
       } catch (error) {
         if (signal?.aborted || this.#closing.signal.aborted) throw this.#closed()

@@ -16,6 +16,8 @@ export interface VerifiedArchive {
 }
 
 interface Counted {
+  /** Our own writer's blocks: a file that has them ends with a footer. */
+  hasPositions: boolean
   recordCount: number
   plainBytes: number
   shards: Map<string, { first: string; last: string; count: number }>
@@ -36,6 +38,8 @@ export async function* verifyArchives(
     const faults: string[] = footerFault === undefined ? [] : [footerFault]
     const counted = emptyCount()
     await count(store, key, counted, faults, signal)
+    if (counted.hasPositions && footer === undefined && footerFault === undefined && faults.length === 0)
+      faults.push('it holds positions and ends without a footer: the file was cut')
     const ofMain = counted.recordCount
     const plainBytes = counted.plainBytes
     if (side !== undefined) await count(store, side.key, counted, faults, signal)
@@ -67,6 +71,7 @@ async function count(
 
 function countBlock(block: TriPart & { type: 'records' }, counted: Counted): void {
   const { bytes, start, ends, positions, recordNumber } = block
+  if (positions !== undefined) counted.hasPositions = true
   const places = positions?.places(bytes, start)
   let begin = start
   for (const [index, end] of ends.entries()) {
@@ -146,5 +151,5 @@ export function chainFaults(
 }
 
 function emptyCount(): Counted {
-  return { recordCount: 0, plainBytes: 0, shards: new Map() }
+  return { hasPositions: false, recordCount: 0, plainBytes: 0, shards: new Map() }
 }

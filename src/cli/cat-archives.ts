@@ -14,7 +14,7 @@ import { FailedError, UsageError } from './exit-code.ts'
 import { placeOf } from './flags.ts'
 import { logDiagnostics } from './log-diagnostics.ts'
 import { standardOutput } from './output.ts'
-import { Progress } from './progress.ts'
+import { counted, Progress } from './progress.ts'
 import { preferSmallHeap } from './small-heap.ts'
 import { requiredStoreFrom } from './store-place.ts'
 import { tell } from './tell.ts'
@@ -53,7 +53,7 @@ export async function catArchives(files: readonly string[], flags: CatFlags): Pr
     stopLog()
   }
   if (damageCount > 0) {
-    tell(`triton: ${damageCount} damaged places were passed over`)
+    tell(`triton: ${counted(damageCount, 'damaged place')} ${damageCount === 1 ? 'was' : 'were'} passed over`)
     throw new FailedError()
   }
 

@@ -27,15 +27,17 @@ export async function replayRecords(flags: ReplayFlags): Promise<void> {
   checkDays(flags)
   const definition = definitionFrom(flags)
   const { name, region, endpoint, format } = definition
+  const into = flags.toStream === undefined ? undefined : definitionFrom({ ...flags, stream: flags.toStream })
+  if (into !== undefined && flags.then === 'live' && isSameStream(into, definition))
+    throw new UsageError(
+      `--to-stream ${flags.toStream} is the stream itself: with --then live each record would come back and be put again, for ever`,
+    )
   const stopLog = logDiagnostics(flags.verbose)
   const stopping = new AbortController()
   const ignoreInterrupts = onInterrupt(() => stopping.abort())
   const apis = new Apis()
   const target = checkpointTarget(flags)
-  const sink =
-    flags.toStream === undefined
-      ? undefined
-      : new StreamSink(definitionFrom({ ...flags, stream: flags.toStream }), apis)
+  const sink = into && new StreamSink(into, apis)
   const progress = process.stdout.isTTY ? undefined : new Progress('replayed')
   try {
     await using store = requiredStoreFrom({ ...flags, ...(region !== undefined && { region }) })
@@ -84,6 +86,10 @@ export async function replayRecords(flags: ReplayFlags): Promise<void> {
     apis.close()
     stopLog()
   }
+}
+
+function isSameStream(left: StreamDefinition, right: StreamDefinition): boolean {
+  return left.name === right.name && left.region === right.region && left.endpoint === right.endpoint
 }
 
 interface Sink {

@@ -66,6 +66,15 @@ test('an object that is gone is a gap, one that was copied an overlap, a flipped
   assert.ok((await faultsOf(place)).some((fault) => /checksum/.test(fault)))
 })
 
+test('a file that was cut where a chunk ends is found out', async () => {
+  await using place = await placeWithArchives(1)
+  const [archive] = await describeArchives(place.store)
+  const path = join(place.directory, 'store', archive?.key ?? '')
+  const bytes = readFileSync(path)
+  writeFileSync(path, bytes.subarray(0, bytes.indexOf('TRI\u0001F', 0, 'latin1') - 4))
+  assert.deepEqual(await faultsOf(place), ['it holds positions and ends without a footer: the file was cut'])
+})
+
 test('a footer that lies is found out', async () => {
   const span = { shardId: 'shardId-000000000000', count: 1, isFinished: false }
   const footer = (fields: object) => ({ stream: 's', client: 'c', ...fields }) as unknown as ObjectFooter

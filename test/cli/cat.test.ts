@@ -199,7 +199,7 @@ test('what stands before damage is printed, and then what is wrong; --salvage go
   assert.equal(salvaged.exitCode, 1)
   assert.match(salvaged.stdout, /^\{"n":1\}\n/)
   assert.match(salvaged.stderr, /lost bytes 32 to/)
-  assert.match(salvaged.stderr, /1 damaged places were passed over/)
+  assert.match(salvaged.stderr, /1 damaged place was passed over/)
 })
 
 test('what makes no sense is told, with exit code 2, or 1 where the world is not so', async () => {

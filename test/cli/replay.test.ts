@@ -72,6 +72,70 @@ test('the past goes into another stream with its own keys, and a later run goes 
   }
 })
 
+test('a replay that is interrupted or killed goes on: nothing is missing, and after an interrupt nothing comes twice', async () => {
+  await using engine = await startTestEngine({
+    streams: ['orders', 'copy', 'again'].map((name) => ({ name, shardCount: 2 })),
+  })
+  using place = new CliPlace(
+    ['orders', 'copy', 'again']
+      .map((name) => `${name}: { name: ${name}, partition_key: id, endpoint: '${engine.endpoint}' }\n`)
+      .join(''),
+  )
+  place.env['TRITON_DB'] = `sqlite://${join(place.directory, 'checkpoints.db')}`
+  const url = pathToFileURL(place.directory).href
+  const api = createAwsKinesisApi({ endpoint: engine.endpoint, region: 'us-east-1' })
+  const count = 4_000
+  try {
+    for (let from = 0; from < count; from += 500)
+      await api.putRecords(
+        'orders',
+        Array.from({ length: 500 }, (_, n) => ({ data: encodeMsgpack({ n: from + n }), partitionKey: `key-${n % 9}` })),
+      )
+    assert.equal((await place.run(['store', '-s', 'orders', '--store', url, '--until-caught-up'])).exitCode, 0)
+    const numbersIn = async (stream: string) => {
+      const { stdout } = await place.run([
+        'get',
+        '-s',
+        stream,
+        '--from',
+        'all',
+        '--until-caught-up',
+        '--format',
+        'json',
+      ])
+      const lines = stdout.split('\n').filter((line) => line !== '')
+      return lines.map((line) => (JSON.parse(line) as { n: number }).n).sort((left, right) => left - right)
+    }
+    const all = Array.from({ length: count }, (_, n) => n)
+    const start = ['replay', '-s', 'orders', '--store', url, '-t', dayOf(Date.now() - 86_400_000)]
+    for (const [stream, signal] of [
+      ['copy', 'SIGINT'],
+      ['again', 'SIGKILL'],
+    ] as const) {
+      const words = [...start, '-e', dayOf(Date.now()), '--to-stream', stream, '--checkpoint-client', stream]
+      await using running = place.start([...words, '--rate', '500/s'])
+      // Some of it has arrived, and most of it can't have.
+      const iterator = await api.getShardIterator(stream, 'shardId-000000000000', { type: 'TRIM_HORIZON' })
+      while ((await api.getRecords(iterator, 10)).records.length === 0)
+        assert.equal(running.child.exitCode, null, running.stderr)
+      running.child.kill(signal)
+      const { exitCode, stderr } = await running.ended()
+      assert.equal(exitCode, signal === 'SIGINT' ? 0 : null, stderr)
+      assert.ok((await numbersIn(stream)).length < count)
+      const rest = await place.run(words)
+      assert.equal(rest.exitCode, 0, rest.stderr)
+      const found = await numbersIn(stream)
+      assert.deepEqual(signal === 'SIGINT' ? found : [...new Set(found)], all)
+    }
+
+    const itself = await place.run([...start, '--to-stream', 'orders', '--then', 'live'])
+    assert.equal(itself.exitCode, 2)
+    assert.match(itself.stderr, /--to-stream orders is the stream itself: with --then live/)
+  } finally {
+    api.close()
+  }
+})
+
 test('what needs to know where records came from refuses archives that do not say', async () => {
   using place = new CliPlace(`solo: { name: solo, partition_key: id, endpoint: 'http://127.0.0.1:1' }\n`)
   place.env['TRITON_DB'] = `sqlite://${join(place.directory, 'checkpoints.db')}`

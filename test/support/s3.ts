@@ -28,6 +28,8 @@ export interface TestS3 extends AsyncDisposable {
   readonly requests: S3Request[]
   /** Listings show this object from now on, which nobody can read. */
   pretend(key: string, bytes?: number): void
+  /** Breaks off whatever is being answered. */
+  dropConnections(): void
   /** An object in one request. */
   put(key: string, bytes: Uint8Array): Promise<void>
   close(): Promise<void>
@@ -109,6 +111,10 @@ class S3Proxy {
 
   pretend(key: string, bytes = 1): void {
     this.#objects.set(key, { bytes, modified: new Date().toISOString() })
+  }
+
+  dropConnections(): void {
+    this.#server.closeAllConnections()
   }
 
   openUploads(): string[] {
