@@ -1,5 +1,6 @@
 import { TritonCheckpointError } from '../errors.ts'
 import type { Checkpoint } from './checkpoint-store.ts'
+import { type GivenColumn, givenRows } from './given-rows.ts'
 import { initAdvice, type SqlDatabase, type SqlQuery } from './sql-database.ts'
 
 /**
@@ -59,61 +60,64 @@ interface SavedRow extends Checkpoint {
   shardId: string
 }
 
-/** Well below the 32,766 values that one SQLite statement takes. */
-export const rowsPerStatement = 1_000
-
 /** The column is INTEGER, four bytes in PostgreSQL: the year 2038 may not stop anybody's checkpoints. */
 const largestUpdated = 0x7fff_ffff
 
 /** Writes all of them, in the order of their shards: so two processes can't wait for each other. */
 export async function saveCheckpoints(
+  database: SqlDatabase,
   query: SqlQuery,
   client: string,
   stream: string,
   checkpoints: ReadonlyMap<string, Checkpoint>,
   nowMs: number,
 ): Promise<void> {
+  if (checkpoints.size === 0) return
   const updatedSeconds = Math.min(Math.floor(nowMs / 1000), largestUpdated)
-  const rows = Array.from(checkpoints, ([shardId, checkpoint]) => ({ shardId, ...checkpoint }))
+  const rows: SavedRow[] = Array.from(checkpoints, ([shardId, checkpoint]) => ({ shardId, ...checkpoint }))
   rows.sort((left, right) => (left.shardId < right.shardId ? -1 : 1))
-  for (let from = 0; from < rows.length; from += rowsPerStatement) {
-    await upsert(query, client, stream, rows.slice(from, from + rowsPerStatement), updatedSeconds)
-  }
-}
-
-async function upsert(query: SqlQuery, client: string, stream: string, rows: SavedRow[], updatedSeconds: number) {
+  const positions = rows.map(({ shardId, sequenceNumber }) => [shardId, sequenceNumber])
   await query(
     `INSERT INTO triton_checkpoint (client, stream, shard, seq_num, updated)
-     VALUES ${rows.map((_, index) => `($1, $2, $${2 * index + 4}, $${2 * index + 5}, $3)`).join(', ')}
+     SELECT $1, $2, shard, seq_num, $3 FROM ${givenRows(database, '$4', positionColumns)} WHERE true ORDER BY shard
      ON CONFLICT (client, stream, shard) DO UPDATE SET seq_num = excluded.seq_num, updated = excluded.updated`,
-    [client, stream, updatedSeconds, ...rows.flatMap((row) => [row.shardId, row.sequenceNumber])],
+    [client, stream, updatedSeconds, JSON.stringify(positions)],
   )
   const shardIds = rows.map((row) => row.shardId)
-  await deleteShards(query, 'triton_checkpoint_detail', client, stream, shardIds)
-  const detailed = rows.filter((row) => row.isFinished || row.subSequenceNumber !== undefined)
-  if (detailed.length === 0) return
-  const places = (index: number) => [3, 4, 5, 6].map((column) => `$${4 * index + column}`).join(', ')
+  await deleteShards(database, query, 'triton_checkpoint_detail', client, stream, shardIds)
+  const details = rows
+    .filter((row) => row.isFinished || row.subSequenceNumber !== undefined)
+    .map((row) => [row.shardId, row.sequenceNumber, row.subSequenceNumber ?? null, row.isFinished ? 1 : 0])
+  if (details.length === 0) return
   await query(
     `INSERT INTO triton_checkpoint_detail (client, stream, shard, seq_num, sub_seq_num, finished)
-     VALUES ${detailed.map((_, index) => `($1, $2, ${places(index)})`).join(', ')}`,
-    [
-      client,
-      stream,
-      ...detailed.flatMap((row) => [
-        row.shardId,
-        row.sequenceNumber,
-        row.subSequenceNumber ?? null,
-        row.isFinished ? 1 : 0,
-      ]),
-    ],
+     SELECT $1, $2, shard, seq_num, sub_seq_num, finished FROM ${givenRows(database, '$3', detailColumns)}`,
+    [client, stream, JSON.stringify(details)],
   )
 }
 
-export async function deleteShards(query: SqlQuery, table: string, client: string, stream: string, shardIds: string[]) {
-  const places = shardIds.map((_, index) => `$${index + 3}`).join(', ')
+const positionColumns: GivenColumn[] = [
+  { name: 'shard', type: 'text' },
+  { name: 'seq_num', type: 'text' },
+]
+const detailColumns: GivenColumn[] = [
+  ...positionColumns,
+  { name: 'sub_seq_num', type: 'number' },
+  { name: 'finished', type: 'number' },
+]
+
+export async function deleteShards(
+  database: SqlDatabase,
+  query: SqlQuery,
+  table: string,
+  client: string,
+  stream: string,
+  shardIds: readonly string[],
+): Promise<number> {
+  const given = givenRows(database, '$3', [{ name: 'shard', type: 'text' }])
   const { changedCount } = await query(
-    `DELETE FROM ${table} WHERE client = $1 AND stream = $2 AND shard IN (${places})`,
-    [client, stream, ...shardIds],
+    `DELETE FROM ${table} WHERE client = $1 AND stream = $2 AND shard IN (SELECT shard FROM ${given})`,
+    [client, stream, JSON.stringify(shardIds.map((shardId) => [shardId]))],
   )
   return changedCount
 }

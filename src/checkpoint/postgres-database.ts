@@ -51,6 +51,10 @@ export class PostgresDatabase implements SqlDatabase {
     return done
   }
 
+  elementsOf(place: string): string {
+    return `json_array_elements(${place}::json)`
+  }
+
   async findTables(query: SqlQuery, names: readonly string[]): Promise<Set<string>> {
     const columns = names.map((_, index) => `to_regclass($${index + 1}::text) AS table${index}`)
     const [found] = (await query(`SELECT ${columns.join(', ')}`, names)).rows

@@ -2,14 +2,7 @@ import { type Clock, systemClock } from '../clock.ts'
 import { report } from '../diagnostics.ts'
 import { byClientStreamShard, checkCheckpoint, checkNames, isPositionOf } from './checkpoint-row.ts'
 import type { Checkpoint, CheckpointRow, CheckpointStore } from './checkpoint-store.ts'
-import {
-  checkMainTable,
-  checkpointTables,
-  createMissing,
-  deleteShards,
-  rowsPerStatement,
-  saveCheckpoints,
-} from './checkpoint-tables.ts'
+import { checkMainTable, checkpointTables, createMissing, deleteShards, saveCheckpoints } from './checkpoint-tables.ts'
 import type { SqlDatabase, SqlQuery, TransactionWork } from './sql-database.ts'
 
 const tableNames = Object.keys(checkpointTables)
@@ -54,7 +47,7 @@ export class SqlCheckpointStore implements CheckpointStore {
     const copied = new Map(checkpoints) // the caller may go on with its map
     const purpose = `save the checkpoints of client ${client} on stream ${stream}`
     await this.#write(work('write', purpose, client, stream), (query) =>
-      saveCheckpoints(query, client, stream, copied, this.#clock.now()),
+      saveCheckpoints(this.#database, query, client, stream, copied, this.#clock.now()),
     )
     const durationMs = this.#clock.monotonic() - startMs
     report({ type: 'checkpoint-saved', client, stream, shardCount: copied.size, durationMs })
@@ -91,13 +84,8 @@ export class SqlCheckpointStore implements CheckpointStore {
         await query(`DELETE FROM triton_checkpoint_start ${those}`, [client, stream])
         return (await query(`DELETE FROM triton_checkpoint ${those}`, [client, stream])).changedCount
       }
-      let resetCount = 0
-      for (let from = 0; from < shardIds.length; from += rowsPerStatement) {
-        const some = shardIds.slice(from, from + rowsPerStatement)
-        await deleteShards(query, 'triton_checkpoint_detail', client, stream, some)
-        resetCount += await deleteShards(query, 'triton_checkpoint', client, stream, some)
-      }
-      return resetCount
+      await deleteShards(this.#database, query, 'triton_checkpoint_detail', client, stream, shardIds)
+      return deleteShards(this.#database, query, 'triton_checkpoint', client, stream, shardIds)
     })
   }
 

@@ -4,7 +4,7 @@ import { type Random, systemRandom } from '../random.ts'
 /**
  * One database that checkpoints, and later leases, live in: transactions over a connection that is made when it is
  * first needed and made again after it broke. The statements are the same for every database: `$1`, `$2` for values, and nothing
- * that SQLite 3.24 and PostgreSQL 9.6 don't both know.
+ * that libsql's SQLite and PostgreSQL 9.6 don't both know.
  */
 export interface SqlDatabase {
   /** What and where, for messages; never a password. */
@@ -20,6 +20,8 @@ export interface SqlDatabase {
    * What the database throws becomes a `TritonCheckpointError`; a `TritonError` that `act` throws comes out as it is.
    */
   transaction<T>(work: TransactionWork, act: (query: SqlQuery) => Promise<T>): Promise<T>
+  /** What stands behind FROM for the elements, each called `value`, of the JSON array that is given as `place`. */
+  elementsOf(place: string): string
   /** Which of these tables exist. */
   findTables(query: SqlQuery, names: readonly string[]): Promise<Set<string>>
   /** Waits for the transactions that were asked for, each of which is still tried once. May be called twice. */

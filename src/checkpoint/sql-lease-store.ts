@@ -3,17 +3,12 @@ import { report } from '../diagnostics.ts'
 import { checkChanges } from './check-changes.ts'
 import { checkNames, maxTextLength } from './checkpoint-row.ts'
 import type { Checkpoint, CheckpointStore } from './checkpoint-store.ts'
-import {
-  checkMainTable,
-  checkpointTables,
-  createMissing,
-  rowsPerStatement,
-  saveCheckpoints,
-} from './checkpoint-tables.ts'
+import { checkMainTable, checkpointTables, createMissing, saveCheckpoints } from './checkpoint-tables.ts'
+import { type GivenColumn, givenRows } from './given-rows.ts'
 import { checkpointOf, isCounter, leaseAfter } from './lease-rules.ts'
 import type { Lease, LeaseAnswer, LeaseChange, LeaseState, LeaseStore } from './lease-store.ts'
 import { SqlCheckpointStore } from './sql-checkpoint-store.ts'
-import type { SqlDatabase, SqlQuery, TransactionWork } from './sql-database.ts'
+import type { SqlDatabase, SqlQuery, SqlResult, TransactionWork } from './sql-database.ts'
 
 /**
  * The table of leases, beside those of the checkpoints:
@@ -86,8 +81,8 @@ export class SqlLeaseStore implements LeaseStore {
       checkMainTable(this.#database, found)
       await createMissing(query, tables, found)
       checkpoints.clear()
-      return change(new LeaseRows(query, client, stream, this.#database.forUpdate), changes, checkpoints, (rows) =>
-        saveCheckpoints(query, client, stream, rows, this.#clock.now()),
+      return change(new LeaseRows(this.#database, query, client, stream), changes, checkpoints, (rows) =>
+        saveCheckpoints(this.#database, query, client, stream, rows, this.#clock.now()),
       )
     })
     if (checkpoints.size > 0) {
@@ -138,75 +133,83 @@ async function change(
 
 /** The lease rows of one client on one stream, within one transaction. */
 class LeaseRows {
+  readonly #database: SqlDatabase
   readonly #query: SqlQuery
   readonly #place: readonly [client: string, stream: string]
-  readonly #forUpdate: string
 
-  constructor(query: SqlQuery, client: string, stream: string, forUpdate: string) {
+  constructor(database: SqlDatabase, query: SqlQuery, client: string, stream: string) {
+    this.#database = database
     this.#query = query
     this.#place = [client, stream]
-    this.#forUpdate = forUpdate
   }
 
   async insertMissing(leases: readonly Lease[]): Promise<void> {
-    const sorted = [...leases].sort((left, right) => (left.name < right.name ? -1 : 1))
-    for (const some of inParts(sorted)) await this.#insert(some, 'ON CONFLICT (client, stream, name) DO NOTHING')
+    await this.#insert(leases, 'ON CONFLICT (client, stream, name) DO NOTHING')
   }
 
   async update(leases: readonly Lease[]): Promise<void> {
-    for (const some of inParts(leases)) await this.#insert(some, overwrite)
+    await this.#insert(leases, overwrite)
   }
 
   async lock(names: readonly string[]): Promise<Map<string, Lease>> {
-    const leases = new Map<string, Lease>()
-    for (const some of inParts(names)) {
-      const { rows } = await this.#query(`${select} ${this.#those(some)} ORDER BY name${this.#forUpdate}`, [
-        ...this.#place,
-        ...some,
-      ])
-      for (const row of rows) leases.set(String(row['name']), toLease(row))
-    }
-    return leases
+    const { rows } = await this.#those(names, (those) => `${select} ${those} ORDER BY name${this.#database.forUpdate}`)
+    return new Map(rows.map((row) => [String(row['name']), toLease(row)]))
   }
 
   async delete(names: readonly string[]): Promise<void> {
-    for (const some of inParts(names)) {
-      await this.#query(`DELETE FROM triton_lease ${this.#those(some)}`, [...this.#place, ...some])
-    }
+    if (names.length > 0) await this.#those(names, (those) => `DELETE FROM triton_lease ${those}`)
   }
 
-  #those(names: readonly string[]): string {
-    return `WHERE client = $1 AND stream = $2 AND name IN (${names.map((_, index) => `$${index + 3}`).join(', ')})`
+  #those(names: readonly string[], statement: (those: string) => string): Promise<SqlResult> {
+    const given = givenRows(this.#database, '$3', [{ name: 'name', type: 'text' }])
+    return this.#query(statement(`WHERE client = $1 AND stream = $2 AND name IN (SELECT name FROM ${given})`), [
+      ...this.#place,
+      JSON.stringify(names.map((name) => [name])),
+    ])
   }
 
+  /** In the order of their names: so two processes can't wait for each other. */
   async #insert(leases: readonly Lease[], onConflict: string): Promise<void> {
-    const places = (row: number) => valueColumns.map((_, column) => `$${row * valueColumns.length + column + 3}`)
+    if (leases.length === 0) return
     await this.#query(
-      `INSERT INTO triton_lease (client, stream, ${valueColumns.join(', ')})
-       VALUES ${leases.map((_, row) => `($1, $2, ${places(row).join(', ')})`).join(', ')} ${onConflict}`,
-      [...this.#place, ...leases.flatMap(toValues)],
+      `INSERT INTO triton_lease (client, stream, ${columnNames})
+       SELECT $1, $2, ${columnNames} FROM ${givenRows(this.#database, '$3', columns)} WHERE true ORDER BY name ${onConflict}`,
+      [...this.#place, JSON.stringify(leases.map(toValues))],
     )
   }
 }
 
-const valueColumns = [
-  ...['name', 'owner', 'counter', 'wanted_by', 'parents', 'state'],
-  ...['behind_ms', 'bytes_per_second', 'trouble'],
+const columns: GivenColumn[] = [
+  ...['name', 'owner'].map((name): GivenColumn => ({ name, type: 'text' })),
+  { name: 'counter', type: 'number' },
+  ...['wanted_by', 'parents', 'state'].map((name): GivenColumn => ({ name, type: 'text' })),
+  { name: 'behind_ms', type: 'number' },
+  { name: 'bytes_per_second', type: 'number' },
+  { name: 'trouble', type: 'text' },
 ]
+const columnNames = columns.map(({ name }) => name).join(', ')
 
-const select = `SELECT ${valueColumns.join(', ')} FROM triton_lease`
+const select = `SELECT ${columnNames} FROM triton_lease`
 
-const overwrite = `ON CONFLICT (client, stream, name) DO UPDATE SET ${valueColumns
+const overwrite = `ON CONFLICT (client, stream, name) DO UPDATE SET ${columns
   .slice(1)
-  .map((column) => `${column} = excluded.${column}`)
+  .map(({ name }) => `${name} = excluded.${name}`)
   .join(', ')}`
 
 function toValues(lease: Lease): (string | number)[] {
   const { behindMs, bytesPerSecond, trouble } = lease.facts
   return [
     ...[lease.name, lease.owner, lease.counter, lease.wantedBy, lease.parentIds.join(','), lease.state],
-    ...[Math.round(behindMs), Math.round(bytesPerSecond), [...trouble].slice(0, maxTextLength).join('')],
+    ...[Math.round(behindMs), Math.round(bytesPerSecond), storable(trouble)],
   ]
+}
+
+/** What a handler says when it fails may hold anything; its lease is renewed nevertheless. */
+function storable(text: string): string {
+  return [...text.slice(0, 2 * maxTextLength)]
+    .slice(0, maxTextLength)
+    .join('')
+    .replaceAll(/[\0\p{Surrogate}]/gu, '\ufffd')
 }
 
 function toLease(row: Record<string, unknown>): Lease {
@@ -234,10 +237,6 @@ function toState(value: unknown): LeaseState {
 function toFact(value: unknown): number {
   const number = Number(value)
   return number >= 0 ? number : -1
-}
-
-function* inParts<T>(all: readonly T[]): Generator<readonly T[]> {
-  for (let from = 0; from < all.length; from += rowsPerStatement) yield all.slice(from, from + rowsPerStatement)
 }
 
 function work(mode: TransactionWork['mode'], purpose: string, client: string, stream: string): TransactionWork {

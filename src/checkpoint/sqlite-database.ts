@@ -41,6 +41,10 @@ export class SqliteDatabase implements SqlDatabase {
     return turn
   }
 
+  elementsOf(place: string): string {
+    return `json_each(${place})`
+  }
+
   async findTables(query: SqlQuery, names: readonly string[]): Promise<Set<string>> {
     const { rows } = await query(`SELECT name FROM sqlite_master WHERE type = 'table'`)
     return new Set(rows.map((row) => String(row['name'])).filter((name) => names.includes(name)))

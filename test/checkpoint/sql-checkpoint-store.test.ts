@@ -310,6 +310,7 @@ function countStatements(inner: SqlDatabase): { database: SqlDatabase; count: ()
           return query(sql, values)
         }),
       ),
+    elementsOf: (place) => inner.elementsOf(place),
     findTables: (query, names) => inner.findTables(query, names),
     close: () => inner.close(),
   }

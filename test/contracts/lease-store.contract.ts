@@ -180,6 +180,19 @@ export function leaseStoreContract(name: string, makePlace: () => Promise<LeaseP
       assert.ok(lease?.facts.trouble.startsWith('handler runs xxx'))
     })
 
+    test('renews a lease whose owner tells what no column could hold', async () => {
+      await using store = await openFresh()
+      const told = ['a NUL \0 in it', 'half a pair \ud83d', '😀'.repeat(300), '"quoted" \\ and \n']
+      await store.apply('c', 's', [{ type: 'create', name: shard }, take('a', '', 0)])
+      for (const [index, trouble] of told.entries()) {
+        const facts = { behindMs: 0, bytesPerSecond: 0, trouble }
+        assert.equal((await store.apply('c', 's', [{ ...renew('a', index + 1), facts }]))[0]?.isDone, true)
+        const [lease] = await store.list('c', 's')
+        assert.equal(lease?.counter, index + 2)
+        assert.equal(lease?.facts.trouble.slice(0, 3), trouble.slice(0, 3))
+      }
+    })
+
     test('refuses names and positions that no table could hold, and then changes nothing', async () => {
       await using store = await openFresh()
       await store.apply('c', 's', [{ type: 'create', name: shard }, take('a', '', 0)])
