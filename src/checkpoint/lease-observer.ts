@@ -8,6 +8,7 @@ import type { Lease } from './lease-store.ts'
 export class LeaseObserver {
   readonly #failoverMs: number
   #seen = new Map<string, Seen>()
+  #lookedAtMs = Number.NEGATIVE_INFINITY
 
   constructor(failoverMs: number) {
     this.#failoverMs = failoverMs
@@ -19,21 +20,35 @@ export class LeaseObserver {
     const observed = leases.map((lease): ObservedLease => {
       const before = this.#seen.get(lease.name)
       const isSame = before !== undefined && before.owner === lease.owner && before.counter === lease.counter
-      const firstMs = before?.firstMs ?? nowMs
-      const now = isSame ? before : { owner: lease.owner, counter: lease.counter, sinceMs: nowMs, firstMs }
+      const now = isSame ? before : this.#changed(lease, before, nowMs)
       seen.set(lease.name, now)
       const expiresAtMs = lease.owner === '' ? Number.POSITIVE_INFINITY : now.sinceMs + this.#failoverMs
-      return { ...lease, firstSeenMs: now.firstMs, seenMs: now.sinceMs, expiresAtMs }
+      return { ...lease, firstSeenMs: now.firstMs, steadySinceMs: now.steadyMs, seenMs: now.sinceMs, expiresAtMs }
     })
     this.#seen = seen
+    this.#lookedAtMs = nowMs
     return observed
   }
+
+  #changed({ owner, counter }: Lease, before: Seen | undefined, nowMs: number): Seen {
+    // Only a silence that was looked at is one: who was asleep himself can't say that others were.
+    const wasSilent = before !== undefined && this.#lookedAtMs - before.sinceMs > silenceMs(this.#failoverMs)
+    const steadyMs = before === undefined || wasSilent ? nowMs : before.steadyMs
+    return { owner, counter, sinceMs: nowMs, firstMs: before?.firstMs ?? nowMs, steadyMs }
+  }
+}
+
+/** Renewals come four times within the life of a lease: after so long without one, it is overdue. */
+export function silenceMs(failoverMs: number): number {
+  return failoverMs / 3
 }
 
 /** A lease, and when it expires if nothing of it changes; on the observer's monotonic clock. */
 export interface ObservedLease extends Lease {
   /** When a lease of this name was first seen. */
   firstSeenMs: number
+  /** Since when it has been renewed without a pause that was noticed. */
+  steadySinceMs: number
   /** When it was first seen as it is. */
   seenMs: number
   /** Never for a free lease. */
@@ -45,4 +60,5 @@ interface Seen {
   counter: number
   sinceMs: number
   firstMs: number
+  steadyMs: number
 }

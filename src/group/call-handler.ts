@@ -13,21 +13,25 @@ export interface HandlerCall<T> {
 
 /** One attempt at these records of one shard: one call of `handler`, or one of `handleRecord` for each. */
 export async function callHandler<T>(records: StreamRecord<T>[], call: HandlerCall<T>): Promise<void> {
-  const { settings, progress, attempt, millisBehindLatest, signal } = call
+  const { settings, progress, signal } = call
   const { handler, handleRecord } = settings
-  const { shardId } = records[0] as StreamRecord<T>
-  const contextOf = (given: readonly StreamRecord<T>[]): HandlerContext<T> => ({
-    ...{ shardId, millisBehindLatest, attempt, signal },
-    checkpoint: (record) => progress.keep(given, record?.sequenceNumber),
-  })
   if (handler !== undefined) {
-    await handler(records, contextOf(records))
+    await handler(records, contextOf(records, call))
     return
   }
   for (const record of records) {
     if (signal.aborted) return
-    await handleRecord?.(record, contextOf([record]))
+    await handleRecord?.(record, contextOf([record], call))
     if (signal.aborted) return
     progress.done([record])
+  }
+}
+
+export function contextOf<T>(given: readonly StreamRecord<T>[], call: HandlerCall<T>): HandlerContext<T> {
+  const { progress, attempt, millisBehindLatest, signal } = call
+  const { shardId } = given[0] as StreamRecord<T>
+  return {
+    ...{ shardId, millisBehindLatest, attempt, signal },
+    checkpoint: (record) => progress.keep(given, record?.sequenceNumber),
   }
 }

@@ -7,13 +7,17 @@ export class Gate {
     this.#free = places
   }
 
+  /** Whether there was a place, which is taken now. */
+  enterAtOnce(): boolean {
+    if (this.#free === 0) return false
+    this.#free -= 1
+    return true
+  }
+
   /** Resolves true when inside; false when `signal` fired first. Whoever is inside calls `leave`. */
   enter(signal: AbortSignal): Promise<boolean> {
     if (signal.aborted) return Promise.resolve(false)
-    if (this.#free > 0) {
-      this.#free -= 1
-      return Promise.resolve(true)
-    }
+    if (this.enterAtOnce()) return Promise.resolve(true)
     return new Promise((resolve) => {
       const giveUp = () => {
         this.#waiting = this.#waiting.filter((other) => other !== enter)

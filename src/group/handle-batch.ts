@@ -28,13 +28,16 @@ export interface HandlingPlace<T> {
  *
  * A batch that fails is tried again; when that does not help, its halves are, so that in the end a poison record stands
  * alone. Only then the policy is asked: one bad record costs one record.
+ *
+ * `begun` is the first attempt when it is under way already.
  */
 export async function handleBatch<T>(
   records: StreamRecord<T>[],
   settings: WorkerSettings<T>,
   place: HandlingPlace<T>,
+  begun?: Promise<boolean>,
 ): Promise<void> {
-  await handleSome(records, settings.retries, settings, place)
+  await handleSome(records, settings.retries, settings, place, begun)
 }
 
 async function handleSome<T>(
@@ -42,20 +45,23 @@ async function handleSome<T>(
   retries: number,
   settings: WorkerSettings<T>,
   place: HandlingPlace<T>,
+  begun?: Promise<boolean>,
 ): Promise<void> {
   let left = records
+  let underWay = begun
   let failure: unknown
   for (let attempt = 1; attempt <= retries + 1; attempt++) {
     left = place.unhandled(left)
-    if (left.length === 0 || place.stopping.aborted) return
+    if (underWay === undefined && (left.length === 0 || place.stopping.aborted)) return
     try {
-      const isTried = await place.attempt(left, attempt)
+      const isTried = await (underWay ?? place.attempt(left, attempt))
       if (isTried && !place.isOver) place.done(left)
       return
     } catch (error) {
       if (place.isOver) return
       failure = error
     }
+    underWay = undefined
     await pause(left, attempt, attempt <= retries, failure, settings, place)
   }
   left = place.unhandled(left)

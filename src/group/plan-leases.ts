@@ -1,4 +1,4 @@
-import type { ObservedLease } from '../checkpoint/lease-observer.ts'
+import { type ObservedLease, silenceMs } from '../checkpoint/lease-observer.ts'
 import { shardIndexOf } from '../kinesis/shard.ts'
 import { isMemberLease } from './member-lease.ts'
 
@@ -23,14 +23,14 @@ export interface LeasePlan {
  *
  * A worker that has missed a renewal may have died: it keeps what it has until that expires, but is dealt nothing, and
  * as long as there is one nobody is asked for anything. So a death that is noticed here sooner and there later does not
- * make shards move to and fro. The same goes for newcomers while there are leases that expired: only who has watched
- * them for as long knows that they did.
+ * make shards move to and fro. The same goes for newcomers, and for those who were asleep, while there are leases that
+ * expired: only who has watched them for as long knows that they did.
  */
 export function planLeases(leases: readonly ObservedLease[], self: string, nowMs: number): LeasePlan {
   const loads = new Map<string, Load>([[self, newLoad(self, Number.NEGATIVE_INFINITY, false)]])
   for (const lease of leases) {
     if (!isMemberLease(lease) || lease.owner === '' || lease.expiresAtMs <= nowMs) continue
-    if (lease.owner !== self) loads.set(lease.owner, newLoad(lease.owner, lease.firstSeenMs, isSilent(lease, nowMs)))
+    if (lease.owner !== self) loads.set(lease.owner, newLoad(lease.owner, lease.steadySinceMs, isSilent(lease, nowMs)))
   }
   const pool: ObservedLease[] = []
   const plan: LeasePlan = { take: [], ask: [], handOver: [] }
@@ -72,7 +72,7 @@ export function readableLeases<T extends Pick<ObservedLease, 'name' | 'state' | 
 
 interface Load {
   readonly worker: string
-  /** Since when it is known; `self` has always been there. */
+  /** Since when it has been awake, as far as is known; `self` has always been. */
   readonly sinceMs: number
   readonly isSilent: boolean
   readonly leases: ObservedLease[]
@@ -85,9 +85,8 @@ function newLoad(worker: string, sinceMs: number, isSilent: boolean): Load {
   return { worker, sinceMs, isSilent, leases: [], weight: 0, target: 0 }
 }
 
-/** Renewals come four times within the life of a lease: one is overdue. */
 function isSilent({ seenMs, expiresAtMs }: ObservedLease, nowMs: number): boolean {
-  return nowMs - seenMs > (expiresAtMs - seenMs) / 3
+  return nowMs - seenMs > silenceMs(expiresAtMs - seenMs)
 }
 
 function hold(load: Load, lease: ObservedLease): void {
@@ -95,7 +94,7 @@ function hold(load: Load, lease: ObservedLease): void {
   load.weight += weightOf(lease)
 }
 
-/** Whoever came after a lease fell silent can't tell yet that it is expired, and would let it lie. */
+/** Whoever came, or woke up, after a lease fell silent can't tell yet that it is expired, and would let it lie. */
 function isTooNewFor(load: Load, lease: ObservedLease): boolean {
   return load.sinceMs > lease.seenMs
 }

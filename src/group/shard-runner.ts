@@ -1,4 +1,5 @@
 import type { HeldLease } from '../checkpoint/held-lease.ts'
+import { sleep } from '../clock.ts'
 import type { PrefetchBudget } from '../consumer/prefetch-budget.ts'
 import { type ShardPage, ShardReader } from '../consumer/shard-reader.ts'
 import { type StreamRecord, toStreamRecord } from '../consumer/stream-record.ts'
@@ -6,7 +7,7 @@ import { isObserved, report } from '../diagnostics.ts'
 import { ClosedError } from '../errors.ts'
 import { describePosition, type Position } from '../kinesis/position.ts'
 import { BatchProgress } from './batch-progress.ts'
-import { callHandler } from './call-handler.ts'
+import { callHandler, contextOf, type HandlerCall } from './call-handler.ts'
 import type { Gate } from './gate.ts'
 import { handleBatch } from './handle-batch.ts'
 import type { WorkerSettings } from './worker-options.ts'
@@ -22,7 +23,8 @@ export interface ShardRunnerOptions<T> {
   gate: Gate
   /** What a page may take in memory, in bytes. */
   pageBytes: number
-  idlePollMs: () => number
+  /** How long the shard is left alone at its tip, in milliseconds, when there was no record for so long. */
+  idlePollMs: (silentMs: number) => number
 }
 
 /** How a runner's reading came to its end. */
@@ -55,6 +57,8 @@ export class ShardRunner<T> {
   /** Last record that a handler was given. */
   #lastGiven: string | undefined
   #onKept: (() => void) | undefined
+  /** When a page last brought records; at first, when reading began. */
+  #lastRecordMs: number
   #reader: ShardReader | undefined
   /** Pages that count as the worker's prefetch. */
   readonly #heldPages = new Set<ShardPage>()
@@ -72,6 +76,7 @@ export class ShardRunner<T> {
     this.#options = options
     this.#lease = options.lease
     this.#lastGiven = 'sequenceNumber' in options.position ? options.position.sequenceNumber : undefined
+    this.#lastRecordMs = options.settings.clock.monotonic()
     const readTrouble = () => this.#reader?.trouble ?? ''
     this.state = {
       get readTrouble() {
@@ -122,7 +127,8 @@ export class ShardRunner<T> {
 
   async #run(): Promise<RunEnd> {
     const { api, stream, callsPerSecond, clock, random } = this.#options.settings
-    const { budget, pageBytes, idlePollMs, position } = this.#options
+    const { budget, pageBytes, position } = this.#options
+    const idlePollMs = () => this.#options.idlePollMs(clock.monotonic() - this.#lastRecordMs)
     report({ type: 'shard-started', stream, shardId: this.shardId, from: describePosition(position) })
     const reader = new ShardReader({
       ...{ api, stream, shardId: this.shardId, position, pageBytes, idlePollMs, callsPerSecond, budget, clock, random },
@@ -153,6 +159,7 @@ export class ShardRunner<T> {
   #next(reader: ShardReader): Promise<ShardPage | undefined> {
     const coming = reader.next().then((page) => {
       if (page !== undefined) this.#heldPages.add(page)
+      if (page !== undefined && page.records.length > 0) this.#lastRecordMs = this.#options.settings.clock.monotonic()
       if (this.state.halted !== '') this.yieldBudget()
       return page
     })
@@ -180,7 +187,8 @@ export class ShardRunner<T> {
   async #handlePage(page: ShardPage): Promise<void> {
     const { settings } = this.#options
     this.state.behindMs = page.millisBehindLatest
-    if (page.millisBehindLatest === 0 && page.records.length === 0) this.state.movedAtMs = settings.clock.monotonic()
+    let turnBegunMs = settings.clock.monotonic()
+    if (page.millisBehindLatest === 0 && page.records.length === 0) this.state.movedAtMs = turnBegunMs
     for (let from = 0; from < page.records.length; from += settings.batchRecords) {
       if (this.#stopping.signal.aborted) return
       const records: StreamRecord<T>[] = []
@@ -189,15 +197,21 @@ export class ShardRunner<T> {
         if (encoded === undefined) break
         records.push(toStreamRecord(this.shardId, encoded, settings.decode))
       }
-      await this.#handle(records, page.millisBehindLatest)
+      const handling = this.#handle(records, page.millisBehindLatest)
+      if (handling !== undefined) await handling
+      // Handlers that compute and wait for nothing would keep the renewals of all leases waiting.
+      if (settings.clock.monotonic() - turnBegunMs < longestTurnMs) continue
+      await sleep(settings.clock, 0)
+      turnBegunMs = settings.clock.monotonic()
     }
+    this.state.handledBytes += page.records.byteLength
     this.#lease.facts = { ...this.#lease.facts, behindMs: page.millisBehindLatest }
   }
 
-  async #handle(records: StreamRecord<T>[], millisBehindLatest: number): Promise<void> {
-    const { settings, isHeld } = this.#options
-    const life = this.#life.signal
-    const { client, stream, clock, isManual } = settings
+  /** Undefined when the handler had nothing to wait for, and all is done. */
+  #handle(records: StreamRecord<T>[], millisBehindLatest: number): Promise<void> | undefined {
+    const { settings } = this.#options
+    const { clock, isManual } = settings
     this.#tellUndecodable(records)
     this.#lastGiven = records.at(-1)?.sequenceNumber
     const begunMs = clock.monotonic()
@@ -213,9 +227,52 @@ export class ShardRunner<T> {
       },
     })
     this.#progress = progress
+    const call: HandlerCall<T> = { settings, progress, attempt: 1, millisBehindLatest, signal: this.#life.signal }
+    const begun = this.#attemptAtOnce(records, call)
+    if (begun !== 'done') return this.#handleInTime(call, begun).finally(() => this.#tellHandled(call, begunMs))
+    if (!this.#life.signal.aborted) progress.done(records)
+    this.#tellHandled(call, begunMs)
+    return undefined
+  }
+
+  /**
+   * Calls a handler that takes batches, if its turn is now. When it returns no promise its batch is done before another
+   * shard's is made: batches that lie about while others are handled cost the collector more than all the rest.
+   */
+  #attemptAtOnce(records: StreamRecord<T>[], call: HandlerCall<T>): 'done' | Promise<boolean> | undefined {
+    const { gate, isHeld, settings } = this.#options
+    const { handler, keysWithinShard, clock } = settings
+    if (handler === undefined || keysWithinShard > 1 || this.#stopping.signal.aborted) return undefined
+    if (!isHeld() || !gate.enterAtOnce()) return undefined
+    this.#insideCount += 1
+    this.state.handlerSinceMs = clock.monotonic()
+    let returned: unknown
     try {
-      await progress.handleByKey(settings.keysWithinShard, (lane) =>
-        handleBatch(lane, settings, {
+      returned = handler(records, contextOf(records, call))
+    } catch (error) {
+      returned = Promise.reject(error)
+    }
+    if (!isThenable(returned)) {
+      this.#leave(true)
+      isHeld()
+      return 'done'
+    }
+    return this.#orCutOff(Promise.resolve(returned))
+      .then(() => {
+        isHeld()
+        return true
+      })
+      .finally(() => this.#leave(true))
+  }
+
+  async #handleInTime(first: HandlerCall<T>, begun?: Promise<boolean>): Promise<void> {
+    const { settings, isHeld } = this.#options
+    const { progress, signal: life } = first
+    await progress.handleByKey(settings.keysWithinShard, (lane) =>
+      handleBatch(
+        lane,
+        settings,
+        {
           shardId: this.shardId,
           stopping: this.#stopping.signal,
           get isOver() {
@@ -224,7 +281,7 @@ export class ShardRunner<T> {
           attempt: (some, attempt) =>
             this.#throughGate(async () => {
               if (!isHeld()) return
-              await this.#orCutOff(callHandler(some, { settings, progress, attempt, millisBehindLatest, signal: life }))
+              await this.#orCutOff(callHandler(some, { ...first, attempt }))
               isHeld()
             }),
           unhandled: (some) => progress.unhandled(some),
@@ -233,16 +290,20 @@ export class ShardRunner<T> {
             this.state.halted = reason
             if (reason !== '') this.yieldBudget()
           },
-        }),
-      )
-    } finally {
-      this.#progress = undefined
-    }
-    this.state.handledCount += progress.doneCount
-    for (const record of records) this.state.handledBytes += record.bytes.length
+        },
+        begun,
+      ),
+    )
+  }
+
+  #tellHandled({ progress, millisBehindLatest }: HandlerCall<T>, begunMs: number): void {
+    const { client, stream, clock } = this.#options.settings
+    this.#progress = undefined
+    const recordCount = progress.doneCount
+    this.state.handledCount += recordCount
     if (!isObserved()) return
     report({
-      ...{ type: 'batch-handled', client, stream, shardId: this.shardId, recordCount: progress.doneCount },
+      ...{ type: 'batch-handled', client, stream, shardId: this.shardId, recordCount },
       ...{ millisBehindLatest, durationMs: clock.monotonic() - begunMs },
     })
   }
@@ -266,18 +327,22 @@ export class ShardRunner<T> {
       }
       return isInside
     } finally {
-      if (--this.#insideCount === 0) {
-        this.state.handlerSinceMs = undefined
-        if (isInside) gate.leave()
-      }
+      this.#leave(isInside)
     }
   }
 
+  #leave(isInside: boolean): void {
+    if (--this.#insideCount > 0) return
+    this.state.handlerSinceMs = undefined
+    if (isInside) this.#options.gate.leave()
+  }
+
   /** A handler that does not return is left behind when its time is up; what it still does counts no more. */
-  #orCutOff(call: Promise<void>): Promise<void> {
+  #orCutOff(call: Promise<unknown>): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#cutOffs.add(resolve)
-      call.then(resolve, reject).finally(() => this.#cutOffs.delete(resolve))
+      const cutOff = () => resolve()
+      this.#cutOffs.add(cutOff)
+      call.then(cutOff, reject).finally(() => this.#cutOffs.delete(cutOff))
     })
   }
 
@@ -301,6 +366,18 @@ export class ShardRunner<T> {
     this.#abort(this.#lease.signal.reason)
   }
 }
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'then' in value &&
+    typeof (value as PromiseLike<unknown>).then === 'function'
+  )
+}
+
+/** After so long, others have their turn of the event loop, in milliseconds. */
+const longestTurnMs = 20
 
 export interface RunnerState {
   /** Where it began, for people. */

@@ -8,6 +8,7 @@ import { ClosedError } from '../errors.ts'
 import type { ChildShard } from '../kinesis/kinesis-api.ts'
 import type { Gate } from './gate.ts'
 import { reasonOf } from './handle-batch.ts'
+import { idlePauseMs } from './idle-pause.ts'
 import { judgeStuck, type Stuck } from './judge-stuck.ts'
 import type { ShardRegister } from './shard-register.ts'
 import { type RunnerState, ShardRunner } from './shard-runner.ts'
@@ -116,7 +117,7 @@ export class ShardSeat<T> {
     this.#runner = new ShardRunner({
       ...{ settings, lease, isHeld, position, budget, gate },
       pageBytes: Math.min(largestPageBytes, Math.max(smallestPageBytes, prefetchBytes / (2 * (seatCount() + 1)))),
-      idlePollMs: () => Math.max(settings.idlePollMs, seatCount() * idleMsPerShard),
+      idlePollMs: (silentMs) => settings.idlePollMs ?? idlePauseMs(seatCount(), silentMs),
     })
     const end = await this.#runner.run()
     if (end.type !== 'finished') return false
@@ -211,5 +212,3 @@ const longestRestartMs = 30_000
 /** What a shard's page may take in memory: less when many shards share the worker's prefetch. */
 const largestPageBytes = 4 * 1024 * 1024
 const smallestPageBytes = 64 * 1024
-/** A thousand idle shards are polled every four seconds: 250 calls a second. */
-const idleMsPerShard = 4

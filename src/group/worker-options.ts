@@ -57,7 +57,10 @@ export interface WorkerOptions<T> {
   stuckMs?: number
   /** What may lie fetched but not handled, over all shards of the worker, in bytes. @default 64 MiB */
   prefetchBytes?: number
-  /** Pause of a shard at its tip, in milliseconds. @default 250, more with more than 100 shards */
+  /**
+   * Pause of a shard at its tip, in milliseconds. @default 250; of a worker with more than 31 shards 4 for each of them,
+   * and up to 8 for a shard that has long been silent
+   */
   idlePollMs?: number
   /** GetRecords calls per shard and second. Kinesis allows 5, shared by all readers of the shard. @default 5 */
   callsPerSecond?: number
@@ -104,7 +107,8 @@ export interface WorkerSettings<T> extends WorkerSource<T> {
   stoppedRetryMs: number
   stuckMs: number
   prefetchBytes: number
-  idlePollMs: number
+  /** Undefined: as `idlePauseMs` says. */
+  idlePollMs: number | undefined
   callsPerSecond: number
   auditMs: number
   clock: Clock
@@ -126,7 +130,6 @@ const defaults = {
   stoppedRetryMs: 30_000,
   stuckMs: 60_000,
   prefetchBytes: 64 * 1024 * 1024,
-  idlePollMs: 250,
   callsPerSecond: getRecordsPerSecond,
   auditMs: 30_000,
 } as const
@@ -156,7 +159,7 @@ export function resolveWorkerSettings<T>(source: WorkerSource<T>, options: Worke
     stoppedRetryMs: options.stoppedRetryMs ?? defaults.stoppedRetryMs,
     stuckMs: options.stuckMs ?? defaults.stuckMs,
     prefetchBytes: options.prefetchBytes ?? defaults.prefetchBytes,
-    idlePollMs: options.idlePollMs ?? defaults.idlePollMs,
+    idlePollMs: options.idlePollMs,
     callsPerSecond: options.callsPerSecond ?? defaults.callsPerSecond,
     auditMs: options.auditMs ?? defaults.auditMs,
     clock,
@@ -174,20 +177,22 @@ function check<T>(settings: WorkerSettings<T>): void {
   if (startFrom instanceof Date && Number.isNaN(startFrom.getTime())) {
     throw new ConfigError('option startFrom is no valid Date')
   }
-  for (const [option, least] of leastNumbers) {
-    const value = settings[option]
-    if (!(value >= least)) throw new ConfigError(`option ${option} is ${value}; it takes ${least} or more`)
+  for (const [setting, least, option = setting] of leastNumbers) {
+    const value = settings[setting]
+    if (value === undefined || value >= least) continue
+    throw new ConfigError(`option ${option} is ${value}; it takes ${least} or more`)
   }
 }
 
+/** The third word is what a user wrote, where it is not called as the setting is. */
 const leastNumbers = [
   ['failoverMs', 200],
   ['handOffMs', 0],
-  ['shardConcurrency', 1],
-  ['keysWithinShard', 1],
+  ['shardConcurrency', 1, 'concurrency.shards'],
+  ['keysWithinShard', 1, 'concurrency.keysWithinShard'],
   ['batchRecords', 1],
-  ['checkpointMs', 1],
-  ['checkpointRecords', 1],
+  ['checkpointMs', 1, 'checkpoint.everyMs'],
+  ['checkpointRecords', 1, 'checkpoint.everyRecords'],
   ['retries', 0],
   ['retryMs', 0],
   ['stoppedRetryMs', 0],
@@ -196,7 +201,7 @@ const leastNumbers = [
   ['idlePollMs', 0],
   ['callsPerSecond', 1],
   ['auditMs', 1],
-] as const satisfies [keyof WorkerSettings<unknown>, number][]
+] as const satisfies [setting: keyof WorkerSettings<unknown>, least: number, option?: string][]
 
 /** Two processes that were given the same id are told apart, and so are two lives of one process. */
 function ownerName(workerId = `${hostname()}-${process.pid}`, random: Random): string {

@@ -38,6 +38,8 @@ export class Worker<T> implements AsyncDisposable {
   readonly #working: Promise<unknown>
   readonly #signal: AbortSignal | undefined
   #leases: readonly ObservedLease[] = []
+  #auditing: Promise<unknown> | undefined
+  readonly #audited: LeaseChange[] = []
   /** When it was last told that a shard stands, and since when those of nobody do. */
   readonly #toldStuckMs = new Map<string, number>()
   readonly #waitingSinceMs = new Map<string, number>()
@@ -89,11 +91,18 @@ export class Worker<T> implements AsyncDisposable {
     this.#signal?.removeEventListener('abort', this.#onAbort)
     this.#closing.abort()
     this.#poke()
+    // No further batch begins from this moment on; what a round that is under way still takes is given back after it.
+    const leaving = this.#handOverAll()
     await this.#working
-    await Promise.all([this.#leave(), ...[...this.#seats.values()].map((seat) => seat.handOver('stopped'))])
+    await this.#auditing
+    await Promise.all([leaving, this.#leave(), this.#handOverAll()])
     await this.#keeper.close()
     if (this.#settings.closesLeases) await this.#settings.leases.close()
     report({ type: 'worker-stopped', client, stream, owner: this.owner })
+  }
+
+  async #handOverAll(): Promise<void> {
+    await Promise.all([...this.#seats.values()].map((seat) => seat.handOver('stopped')))
   }
 
   readonly #onAbort = () => {
@@ -107,6 +116,7 @@ export class Worker<T> implements AsyncDisposable {
         await this.#round()
       } catch (error) {
         report({ type: 'worker-hindered', client, stream, what: 'leases', reason: reasonOf(error) })
+        this.#register.wantAudit() // what the last one found may not be written
       }
       await this.#untilNextRound()
     }
@@ -142,7 +152,7 @@ export class Worker<T> implements AsyncDisposable {
   async #round(): Promise<void> {
     let leases = await this.#look()
     const isJoined = this.#keeper.held.has(memberLeaseName(this.owner))
-    const changes = [...(await this.#register.audit(leases)), ...this.#buryDead(leases)]
+    const changes = [...(await this.#audit(leases)), ...this.#buryDead(leases)]
     if (!isJoined) await this.#join(leases, changes)
     else if (changes.length > 0)
       await this.#settings.leases.apply(this.#settings.client, this.#settings.stream, changes)
@@ -150,6 +160,25 @@ export class Worker<T> implements AsyncDisposable {
     if (!isJoined || changes.length > 0) leases = await this.#look()
     if (this.#closing.signal.aborted || !this.#register.isReady) return
     await this.#takeShare(leases)
+  }
+
+  /**
+   * What an audit found. Only the first one is waited for: a Kinesis that is slow to list its shards must not keep those
+   * of a dead worker lying about.
+   */
+  async #audit(leases: readonly ObservedLease[]): Promise<LeaseChange[]> {
+    if (!this.#register.isReady) return this.#register.audit(leases)
+    this.#auditing ??= this.#register
+      .audit(leases)
+      .then(
+        (changes) => this.#audited.push(...changes),
+        () => this.#register.wantAudit(), // the lease database failed, which the rounds tell
+      )
+      .finally(() => {
+        this.#auditing = undefined
+        if (this.#audited.length > 0) this.#poke()
+      })
+    return this.#audited.splice(0)
   }
 
   async #look(): Promise<readonly ObservedLease[]> {
@@ -168,15 +197,17 @@ export class Worker<T> implements AsyncDisposable {
   }
 
   async #leave(): Promise<void> {
-    const { client, stream, leases: store } = this.#settings
+    const { client, stream, clock, leases: store } = this.#settings
     const member = this.#keeper.held.get(memberLeaseName(this.owner))
-    if (member === undefined) return
-    try {
-      await member.release()
-      await store.apply(client, stream, [{ type: 'delete', name: member.name, owner: '', counter: member.counter }])
-    } catch (error) {
-      // It expires by itself; the others then take this worker for dead.
-      report({ type: 'worker-hindered', client, stream, what: 'leases', reason: reasonOf(error) })
+    while (member !== undefined && !member.signal.aborted) {
+      try {
+        await member.release()
+        await store.apply(client, stream, [{ type: 'delete', name: member.name, owner: '', counter: member.counter }])
+      } catch (error) {
+        // Released and not removed: the others do that. Not even released: tried until it has expired by itself.
+        report({ type: 'worker-hindered', client, stream, what: 'leases', reason: reasonOf(error) })
+        await sleep(clock, retryLeaveMs, member.signal)
+      }
     }
   }
 
@@ -279,3 +310,4 @@ function newLease(name: string): Lease {
 /** Who stops, or asks for a shard, is noticed within one round. */
 const longestRoundMs = 500
 const roundsPerFailover = 10
+const retryLeaveMs = 200

@@ -4,12 +4,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { pathToFileURL } from 'node:url'
+import type { ArchiveStore } from '../../src/archive/archive-store.ts'
 import { openStore } from '../../src/archive/open-store.ts'
 import { NotFoundError } from '../../src/errors.ts'
 import { DeadLetterStore } from '../../src/group/dead-letter-store.ts'
 import { deadLettersTo } from '../../src/group/dead-letters-to-stream.ts'
 import type { DeadLetter } from '../../src/group/failure-policy.ts'
 import { encodeMsgpack } from '../../src/record/msgpack-encode.ts'
+import { startTestS3 } from '../support/s3.ts'
 
 const letter: DeadLetter = {
   ...{ client: 'billing & co.', stream: 'orders', shardId: 'shardId-000000000003', sequenceNumber: '4951' },
@@ -23,9 +25,33 @@ function freshDirectory(t: { after: (act: () => void) => void }): string {
   return directory
 }
 
-test('a dead letter comes back as it was, once however often it was sent', async (t) => {
-  const directory = freshDirectory(t)
-  await using store = openStore(pathToFileURL(directory).href)
+test('a dead letter in a directory comes back as it was, once however often it was sent', async (t) => {
+  await using store = openStore(pathToFileURL(freshDirectory(t)).href)
+  await keepsLetters(store)
+})
+
+test('so does one in S3', async () => {
+  await using s3 = await startTestS3()
+  await using store = openStore(`s3://${s3.bucket}/dead`, { endpoint: s3.endpoint })
+  await keepsLetters(store)
+})
+
+test('a letter that S3 does not take is not sent, and is there once when it was sent again', async () => {
+  await using s3 = await startTestS3()
+  await using store = openStore(`s3://${s3.bucket}`, { endpoint: s3.endpoint })
+  const letters = new DeadLetterStore(store)
+  s3.fault = ({ method, key }) =>
+    method !== 'GET' && key.endsWith('.json') ? { status: 403, code: 'AccessDenied' } : undefined
+  await assert.rejects(letters.send(letter), /AccessDenied|denied|refused/i)
+  assert.deepEqual(await letters.list(), [], 'a letter without its reason is none')
+  s3.fault = () => undefined
+  await letters.send(letter)
+  const [name = ''] = await letters.list('orders')
+  assert.equal((await letters.read(name)).reason, 'Error: no')
+  assert.equal((await letters.list()).length, 1)
+})
+
+async function keepsLetters(store: ArchiveStore): Promise<void> {
   const letters = new DeadLetterStore(store)
   await letters.send(letter)
   await letters.send(letter)
@@ -38,7 +64,7 @@ test('a dead letter comes back as it was, once however often it was sent', async
   await letters.remove(names[0] ?? '')
   await assert.rejects(letters.read(names[0] ?? ''), NotFoundError)
   assert.deepEqual(await letters.list(), [names[1]])
-})
+}
 
 test('bytes that are no msgpack map are kept, too, byte by byte', async (t) => {
   const directory = freshDirectory(t)

@@ -341,6 +341,66 @@ describe('a handler', () => {
     await assert.rejects((kept[1] as HandlerContext<string>).checkpoint(), LeaseLostError)
   })
 
+  test('that computes for long and waits for nothing leaves the event loop its turns', async () => {
+    await using place = await freshPlace()
+    await place.put(numbered(40))
+    let turnCount = 0
+    let isOver = false
+    const turn = () => {
+      turnCount += 1
+      if (!isOver) setImmediate(turn)
+    }
+    turn()
+    const turnsAtCalls: number[] = []
+    const news = new News()
+    await using _ = place.open({
+      batchRecords: 10,
+      handler: () => {
+        for (const begunMs = performance.now(); performance.now() - begunMs < 30; );
+        turnsAtCalls.push(turnCount)
+        news.tell()
+      },
+    })
+    await news.until(() => turnsAtCalls.length === 4)
+    isOver = true
+    assert.equal(new Set(turnsAtCalls).size, 4, `turns at the calls: ${turnsAtCalls}`)
+  })
+
+  test('that closes its worker still ends its batch, be it with or without a promise', async () => {
+    for (const isPromised of [false, true]) {
+      await using place = await freshPlace()
+      await place.put(numbered(20))
+      const closed: Promise<void>[] = []
+      let begun = () => {}
+      const began = new Promise<void>((resolve) => {
+        begun = resolve
+      })
+      const worker = place.open({
+        batchRecords: 5,
+        handler: () => {
+          closed.push(worker.close())
+          begun()
+          return isPromised ? settle() : undefined
+        },
+      })
+      await using _ = worker
+      await began
+      await Promise.all(closed)
+      assert.equal(closed.length, 1)
+      const got: (string | undefined)[] = []
+      const news = new News()
+      await using again = place.open({
+        handler: (records) => {
+          got.push(...dataOf(records))
+          news.tell()
+        },
+      })
+      await news.until(() => got.length === 15)
+      assert.deepEqual(got, numbered(15, 5))
+      assert.ok(again)
+    }
+  })
+
   test('that never returns is cut off when its shard is to be given back, and its record comes again', async () => {
     await using place = await freshPlace()
     await place.put(['stuck'])
@@ -477,7 +537,11 @@ test('options that no worker can have are refused before anything begins', async
     [{ handler, handleRecord: handler }, /either the option handler or the option handleRecord/],
     [{ handler, startFrom: new Date(Number.NaN) }, /no valid Date/],
     [{ handler, failoverMs: 10 }, /failoverMs is 10/],
-    [{ handler, concurrency: { keysWithinShard: 0 } }, /keysWithinShard is 0/],
+    [{ handler, concurrency: { keysWithinShard: 0 } }, /option concurrency.keysWithinShard is 0/],
+    [{ handler, concurrency: { shards: 0 } }, /option concurrency.shards is 0; it takes 1 or more/],
+    [{ handler, checkpoint: { everyMs: 0 } }, /option checkpoint.everyMs is 0/],
+    [{ handler, checkpoint: { everyRecords: -1 } }, /option checkpoint.everyRecords is -1/],
+    [{ handler, idlePollMs: -1 }, /option idlePollMs is -1; it takes 0 or more/],
     [{ handler, batchRecords: Number.NaN }, /batchRecords is NaN/],
   ]
   for (const [options, why] of wrong) {

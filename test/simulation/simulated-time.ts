@@ -30,7 +30,8 @@ export class SimulatedTime {
   async run(ms: number, isEnough: () => boolean = () => false): Promise<void> {
     const endMs = this.nowMs + ms
     await drained()
-    while (!isEnough()) {
+    for (let eventCount = 0; !isEnough(); eventCount++) {
+      if (eventCount > mostEvents) throw new Error(`the world stands still at ${this.nowMs} ms`)
       const due = this.#heap[0]
       if (due === undefined || due.atMs > endMs) {
         this.nowMs = endMs
@@ -99,7 +100,9 @@ export class MachineClock implements Clock {
 
   setTimer(act: () => void, ms: number): Timer {
     let isCancelled = false
-    const timer = this.#time.at(this.#time.nowMs + ms, () => this.#fire(() => void (isCancelled || act())))
+    // So short a wait that adding it leaves the clock as it is would be asked for again, for ever. Node rounds it up, too.
+    const waitMs = ms > 0 ? Math.max(shortestMs, ms) : 0
+    const timer = this.#time.at(this.#time.nowMs + waitMs, () => this.#fire(() => void (isCancelled || act())))
     return {
       cancel: () => {
         isCancelled = true
@@ -120,6 +123,9 @@ export class MachineClock implements Clock {
   }
 }
 
+const shortestMs = 0.001
+/** A world of a minute has some ten thousand. */
+const mostEvents = 2_000_000
 export const worldStartMs = Date.UTC(2026, 0, 1)
 
 function isEarlier(left: Due, right: Due): boolean {

@@ -17,6 +17,8 @@ const seedsThatFoundBugs: [seed: number, what: string][] = [
   [4, 'a worker that came after a lease fell silent left it alone for ever, though nobody else was there'],
   [11, 'a finished shard whose lease an old listing made anew was given another last position'],
   [82, 'a renewal finished a shard before the leases of its children were made'],
+  [9499, 'a request of a worker that had left was carried out late and made it a member again'],
+  [827, 'a shard was to wait for less than its clock can tell, and waited for ever'],
 ]
 
 for (const [seed, what] of seedsThatFoundBugs) {

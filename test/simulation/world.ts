@@ -16,6 +16,8 @@ export interface WorldReport {
   /** How often records were handled again. */
   repeatCount: number
   shardCount: number
+  /** How long a shard was unread that could have been read, at most, while the lease database was well. */
+  longestUnreadMs: number
   /** What happened to the world, in words. */
   deeds: string[]
   /** What must never happen and did; empty when all is well. */
@@ -24,9 +26,13 @@ export interface WorldReport {
 
 const place = { client: 'group', stream: 'model' }
 const failoverMs = 5_000
+const roundMs = failoverMs / 10
 const troubledMs = 40_000
 /** All is well again: a death is noticed, what was in hand is done, and the rest read within this. */
 const healingMs = 60_000
+/** By then the last late request was carried out, and a worker that it made a member after its leaving is buried. */
+const settlingMs = 20_000
+const longestAnswerMs = 3_000
 
 /**
  * A stream, a lease database and some workers on machines of their own, on simulated time, everything decided by the
@@ -35,11 +41,12 @@ const healingMs = 60_000
  * - a record is handled for the first time only when all earlier ones of its key were
  * - a handler is called only on the machine that the lease database calls the owner
  * - a checkpoint moves only by its owner, and never back
+ * - a shard that may be read is unread for no longer than its bound, while the lease database can be asked
  * - in the end every record was handled, every finished shard is known to be, and the open ones are shared out evenly
  */
 export async function simulateWorld(seed: number): Promise<WorldReport> {
   const world = new World(seed)
-  await world.live()
+  await world.live().catch((error: unknown) => world.report.faults.push(String(error)))
   return world.report
 }
 
@@ -52,6 +59,10 @@ class World {
   readonly #machines: Machine[] = []
   readonly #written = new Map<string, number>()
   readonly #handled = new Map<string, Set<number>>()
+  /** Since when nobody has read a shard, and how many machines had something happen to them meanwhile. */
+  readonly #unread = new Map<string, { sinceMs: number; eventCount: number }>()
+  /** When no call is under way any more that was made while the lease database was bad. */
+  #storeIsWellAtMs = 0
   #storeFaults = noStoreFaults
   #kinesisFaults = noKinesisFaults
   #handlerMs = 0
@@ -61,7 +72,7 @@ class World {
   constructor(seed: number) {
     this.#random = seededRandom(seed)
     this.#stream = new ReshardModel(1 + this.#below(4))
-    this.report = { seed, recordCount: 0, repeatCount: 0, shardCount: 0, deeds: [], faults: [] }
+    this.report = { seed, recordCount: 0, repeatCount: 0, shardCount: 0, longestUnreadMs: 0, deeds: [], faults: [] }
     this.#leases = new CheckedLeaseStore((fault) => this.#blame(fault))
   }
 
@@ -69,14 +80,16 @@ class World {
     for (let count = 1 + this.#below(3); count > 0; count--) this.#startMachine()
     const putting = this.#every(60, () => this.#put())
     const troubling = this.#every(1_500, () => this.#trouble())
+    const watching = this.#watchUnread()
     await this.#time.run(troubledMs, () => this.report.faults.length > 0)
     troubling.isOver = true
     putting.isOver = true
     this.#heal()
     await this.#time.run(healingMs, () => this.report.faults.length > 0 || this.#isDone())
     // What was asked for in the last moment is settled; then nothing may move any more.
-    await this.#time.run(2 * failoverMs)
+    await this.#time.run(settlingMs)
     this.#checkEnd()
+    watching.isOver = true
     const closing = Promise.all(this.#machines.map((machine) => machine.worker.close()))
     await this.#time.run(20_000)
     await Promise.race([closing, this.#blameLater('a worker does not close')])
@@ -113,6 +126,46 @@ class World {
       })
     next()
     return loop
+  }
+
+  #watchUnread(): { isOver: boolean } {
+    const loop = { isOver: false }
+    const next = () =>
+      this.#time.at(this.#time.nowMs + 100, () => {
+        if (loop.isOver) return
+        this.#checkUnread()
+        next()
+      })
+    next()
+    return loop
+  }
+
+  /**
+   * An owner that dies is replaced `failoverMs` after its last renewal was seen, which is a round after it was made, and
+   * the next look is due at that moment. Should the successor die or fall asleep in its turn before it has taken the
+   * shard, the others know when it has missed a renewal: `failoverMs / 3` and a round later.
+   */
+  #checkUnread(): void {
+    const running = this.#machines.filter(({ clock }) => clock.state === 'running')
+    const read = new Set(running.flatMap(({ worker }) => worker.shardIds))
+    if (this.#storeFaults !== noStoreFaults) this.#storeIsWellAtMs = this.#time.nowMs + longestAnswerMs
+    const isWell = this.#time.nowMs > this.#storeIsWellAtMs && running.some(({ isStopping }) => !isStopping)
+    if (!isWell) this.#unread.clear()
+    const open = new Set(readableLeases(this.#leases.all).map(({ name }) => name))
+    for (const name of this.#unread.keys()) if (read.has(name) || !open.has(name)) this.#unread.delete(name)
+    if (!isWell) return
+    for (const name of open) {
+      if (read.has(name)) continue
+      const { sinceMs, eventCount } = this.#unread.get(name) ?? { sinceMs: this.#time.nowMs, eventCount: 0 }
+      this.#unread.set(name, { sinceMs, eventCount })
+      const boundMs = failoverMs + 2 * roundMs + eventCount * (failoverMs / 3 + 2 * roundMs)
+      this.report.longestUnreadMs = Math.max(this.report.longestUnreadMs, this.#time.nowMs - sinceMs)
+      if (this.#time.nowMs - sinceMs > boundMs) this.#blame(`${name} has been unread since ${sinceMs} ms`)
+    }
+  }
+
+  #happened(): void {
+    for (const unread of this.#unread.values()) unread.eventCount += 1
   }
 
   #put(): void {
@@ -226,6 +279,7 @@ class World {
       },
     )
     this.#machines.push({ name, clock, worker, isStopping: false })
+    this.#happened()
     this.#deed(`${worker.owner} starts`)
   }
 
@@ -236,18 +290,21 @@ class World {
 
   #kill(machine: Machine): void {
     machine.clock.state = 'dead'
+    this.#happened()
     this.#remove(machine)
     this.#deed(`${machine.name} is killed`)
   }
 
   #stop(machine: Machine): void {
     machine.isStopping = true
+    this.#happened()
     this.#deed(`${machine.name} is stopped`)
     void machine.worker.close().then(() => this.#remove(machine))
   }
 
   #pause(machine: Machine, ms: number): void {
     machine.clock.state = 'paused'
+    this.#happened()
     this.#deed(`${machine.name} pauses for ${Math.round(ms)} ms`)
     this.#time.at(this.#time.nowMs + ms, () => machine.clock.resume())
   }

@@ -8,6 +8,7 @@ import type { LocalEngine } from '../../src/local/index.ts'
 import { startTestEngine } from '../support/engine.ts'
 import { startPostgres, type TestPostgres } from '../support/postgres.ts'
 import { NumberedLoad } from '../support/reshard-load.ts'
+import { lasts } from '../support/soak.ts'
 import type { WorkerProcessSettings } from '../support/worker-process.ts'
 import { untilAll, WorkerProgram } from '../support/worker-program.ts'
 
@@ -87,6 +88,8 @@ test('a lease database that goes down: the workers stop handling in time, and go
   await untilAll(programs, () => programs.every((program) => program.shardIds.size === 0))
   for (const { reason } of first.news('lease-lost')) assert.match(reason, /could not be renewed for 1000 ms/)
   const countWhenDown = handled(programs).size
+  await new Promise((resolve) => setTimeout(resolve, lasts(60_000, 0)))
+  assert.equal(handled(programs).size, countWhenDown, 'nothing is handled without a lease')
   await postgres.start()
   await untilAll(programs, () => programs.every((program) => program.shardIds.size === 2))
   await nothingIsLost(programs, load)
@@ -194,7 +197,7 @@ test('a worker that was asleep while its leases were taken handles nothing more 
 
 test('a handler that blocks the event loop for longer than failoverMs: others go on, and it moves no checkpoint', async () => {
   const { settings, load } = await begin()
-  await using first = new WorkerProgram({ ...settings, blockMs: 5_000 })
+  await using first = new WorkerProgram({ ...settings, blockMs: lasts(30_000, 5_000) })
   await first.until(() => first.shardIds.size === 4)
   await load.putRounds(3)
   await first.until(() => first.lines.some(({ news }) => (news?.type as string) === 'handler-blocks'))

@@ -8,6 +8,11 @@ export function runs(full: number, least = 20): number {
   return isSoak ? full : Math.min(full, Math.max(least, Math.ceil(full / 100)))
 }
 
+/** How long something lasts, in milliseconds: its full length, or as much of it as tells the same in `make test`. */
+export function lasts(fullMs: number, shortMs: number): number {
+  return isSoak ? fullMs : shortMs
+}
+
 /** The seed of this run; `TRITON_SEED=<n>` repeats one. */
 export function seed(): number {
   if (!isPrinted) console.log(`seed ${chosenSeed} (TRITON_SEED=${chosenSeed} repeats this run)`)
