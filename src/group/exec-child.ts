@@ -12,7 +12,9 @@ export class ExecChild {
   #answer: { resolve: () => void; reject: (error: Error) => void } | undefined
   #rest = ''
   #lastWords = ''
+  /** Why it takes no batch any more: it has ended, or broke the rules and is being ended. */
   #failure: Error | undefined
+  #hasEnded = false
   /** A batch failed of it. */
   #isTold = false
 
@@ -27,8 +29,13 @@ export class ExecChild {
     this.#child.stdin?.on('error', () => {}) // the end of the process tells it, with a reason
     this.#child.on('error', (error) => this.#fail(`it can't be started: ${error.message}`))
     this.#ended = once(this.#child, 'close').then(
-      ([code, signal]) => this.#fail(signal ? `it was ended by ${signal}` : `it ended with exit code ${code}`),
-      () => {},
+      ([code, signal]) => {
+        this.#hasEnded = true
+        this.#fail(signal ? `it was ended by ${signal}` : `it ended with exit code ${code}`)
+      },
+      () => {
+        this.#hasEnded = true // it was never there
+      },
     )
   }
 
@@ -74,7 +81,7 @@ export class ExecChild {
 
   #kill(): void {
     const { pid } = this.#child
-    if (pid === undefined || !this.isAlive) return
+    if (pid === undefined || this.#hasEnded) return
     try {
       process.kill(-pid, 'SIGKILL')
     } catch {
@@ -83,17 +90,29 @@ export class ExecChild {
   }
 
   #hear(text: string): void {
+    if (this.#failure !== undefined) return
+    if (this.#rest.length + text.length > longestLine && !text.includes('\n')) {
+      this.#end(`it printed a line of more than ${longestLine} characters`)
+      return
+    }
     const lines = (this.#rest + text).split('\n')
     this.#rest = lines.pop() ?? ''
     for (const line of lines) {
+      if (this.#failure !== undefined) return
       const answer = this.#answer
       this.#answer = undefined
       const reason = errorIn(line)
       if (answer === undefined)
-        this.#fail(`it printed ${JSON.stringify(line.slice(0, 200))} without having been given a batch`)
+        this.#end(`it printed ${JSON.stringify(line.slice(0, 200))} without having been given a batch`)
       else if (reason === undefined) answer.resolve()
       else answer.reject(new ExecError(reason))
     }
+  }
+
+  /** It broke the rules: whatever it still prints or does counts no more. */
+  #end(what: string): void {
+    this.#fail(what)
+    this.#kill()
   }
 
   #fail(what: string): void {
@@ -113,15 +132,17 @@ class ExecError extends Error {
   override readonly name = 'ExecError'
 }
 
-/** A line that is a JSON object with `error` says that the batch failed; any other that it is done. */
+/** A line that is a JSON object with an `error` says that the batch failed; any other that it is done. */
 function errorIn(line: string): string | undefined {
   if (!line.startsWith('{')) return undefined
   try {
     const { error } = JSON.parse(line) as { error?: unknown }
-    return error === undefined ? undefined : String(error)
+    if (error === undefined || error === null) return undefined
+    return typeof error === 'string' ? error : JSON.stringify(error)
   } catch {
     return undefined
   }
 }
 
 const lastWordsLength = 1_000
+const longestLine = 1024 * 1024

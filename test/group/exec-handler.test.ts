@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { StreamRecord } from '../../src/consumer/stream-record.ts'
+import { ExecHandler } from '../../src/group/exec-handler.ts'
+import type { HandlerContext } from '../../src/group/handler-context.ts'
+
+const shardId = 'shardId-000000000000'
+
+function batchOf(...texts: string[]): StreamRecord<string>[] {
+  return texts.map((text, index) => ({
+    ...{ shardId, sequenceNumber: String(index), partitionKey: 'k', arrivedAt: new Date(0) },
+    ...{ data: JSON.stringify(text), bytes: Buffer.from(text) },
+  }))
+}
+
+function contextOf(signal = new AbortController().signal): HandlerContext<string> {
+  return { shardId, millisBehindLatest: 0, attempt: 1, signal, checkpoint: async () => {} }
+}
+
+const open = (command: string) => new ExecHandler({ command, input: 'json', patienceMs: 60_000 })
+
+test('a program that answers what nobody asked is ended, also when it reads nothing and never ends by itself', async () => {
+  await using exec = open('yes "I am busy"')
+  await exec.handle(batchOf('a'), contextOf()).catch(() => {}) // its first line may come after the batch, as an answer
+  await assert.rejects(async () => {
+    for (;;) await exec.handle(batchOf('b'), contextOf())
+  }, /without having been given a batch/)
+})
+
+test('a line without an end is cut off before it fills the memory', async () => {
+  await using exec = open('tr "\\\\0" x < /dev/zero')
+  await assert.rejects(exec.handle(batchOf('a'), contextOf()), /a line of more than 1048576 characters/)
+})
+
+test('a program that reads nothing holds its batch until the shard is called off, and is gone then', async () => {
+  await using exec = open('exec sleep 1000')
+  const life = new AbortController()
+  const handling = exec.handle(batchOf('x'.repeat(1024 * 1024)), contextOf(life.signal))
+  life.abort()
+  await assert.rejects(handling, /it was ended by SIGKILL/)
+})
+
+test('a program that dies in a batch fails that one; the next batch has a new one', async () => {
+  await using exec = open(
+    'read line; echo "out of luck" >&2; case "$line" in *bad*) exit 3;; esac; echo ok; cat >/dev/null',
+  )
+  await assert.rejects(exec.handle(batchOf('bad'), contextOf()), /exit code 3; its last words: out of luck/)
+  await exec.handle(batchOf('good'), contextOf())
+})
+
+test('answers that look like none are one: only an object with an error says that a batch failed', async () => {
+  for (const answer of ['', '{', '{"error"', 'null', '{"ok":1}', '{"error":null}']) {
+    await using exec = open(`while read line; do echo '${answer}'; done`)
+    await exec.handle(batchOf('a'), contextOf())
+  }
+  await using exec = open(`while read line; do echo '{"error":{"why":1}}'; done`)
+  await assert.rejects(exec.handle(batchOf('a'), contextOf()), /\{"why":1\}/)
+})
