@@ -1,51 +1,12 @@
 import { execFileSync } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { type Mutation, mutations } from './broken-rules.ts'
 
 /**
  * `node --import tsx test/simulation/mutations.ts [SEEDS] [WHICH]`: breaks one rule at a time, in a copy of the sources, and sees
  * the simulation notice it. Ends with exit code 1 when it does not, within so many seeds.
  */
-interface Mutation {
-  rule: string
-  file: string
-  from: string
-  to: string
-}
-
-const mutations: Mutation[] = [
-  {
-    rule: 'a write of the owner is accepted from anybody',
-    file: 'src/checkpoint/lease-rules.ts',
-    from: 'const isHeld = lease.owner === change.by && lease.counter >= change.counter && lease.counter <= change.next',
-    to: 'const isHeld = true',
-  },
-  {
-    rule: 'a take does not look at the counter',
-    file: 'src/checkpoint/lease-rules.ts',
-    from: 'const isAsObserved = lease.owner === change.owner && lease.counter === change.counter',
-    to: 'const isAsObserved = true',
-  },
-  {
-    rule: 'an owner does not stop at its deadline',
-    file: 'src/checkpoint/lease-keeper.ts',
-    from: 'lease.deadlineMs = begunMs + this.#options.failoverMs',
-    to: 'lease.deadlineMs = begunMs + 10 * this.#options.failoverMs',
-  },
-  {
-    rule: 'the checkpoint goes ahead of the handler',
-    file: 'src/group/handle-batch.ts',
-    from: 'const isTried = await place.attempt(left, attempt)',
-    to: 'place.done(left)\n      const isTried = await place.attempt(left, attempt)',
-  },
-  {
-    rule: 'children do not wait for their parents',
-    file: 'src/group/plan-leases.ts',
-    from: '!lease.parentIds.some((parentId) => unfinished.has(parentId))',
-    to: '(lease.parentIds.length > 0 || !unfinished.has(""))',
-  },
-]
-
 const root = resolve(import.meta.dirname, '../..')
 const [seeds = '1000', which] = process.argv.slice(2)
 for (const mutation of which === undefined ? mutations : mutations.slice(Number(which)).slice(0, 1)) {

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
+import { mutations } from './broken-rules.ts'
 import { simulateWorld } from './world.ts'
 
 /** `make simulate SEEDS=10000` runs more of them. */
@@ -27,3 +30,9 @@ for (const [seed, what] of seedsThatFoundBugs) {
     assert.deepEqual(faults, [], deeds.join('\n'))
   })
 }
+
+test('the rules that mutations.ts breaks stand where it looks for them', () => {
+  for (const { rule, file, from } of mutations) {
+    assert.ok(readFileSync(join(import.meta.dirname, '../..', file), 'utf8').includes(from), `${file}: ${rule}`)
+  }
+})
