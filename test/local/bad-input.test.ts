@@ -175,6 +175,22 @@ describe('a client', () => {
     assert.equal(server.requests, 0)
   })
 
+  test('that does not tell what it speaks is hung up on when its time is over', async () => {
+    await using server = await listen(300)
+    const startedMs = performance.now()
+    await Promise.all(
+      // POST, PUT and PRI begin alike.
+      ['', 'P', 'PR'].map(async (bytes) => {
+        const socket = await open(server.port)
+        const ended = closed(socket)
+        socket.write(bytes)
+        await ended
+      }),
+    )
+    assert.ok(performance.now() - startedMs >= 290, 'and not before')
+    assert.equal(server.requests, 0)
+  })
+
   test('that vanishes in the middle of its request or before its answer is forgotten', async () => {
     const body = JSON.stringify({ StreamName: 's', PartitionKey: 'k', Data: 'eA==' })
     const head = Object.entries({ ...headersOf('json', 'PutRecord'), 'content-length': body.length })

@@ -60,6 +60,7 @@ const defaults = { requestWithinMs: 300_000 } satisfies Partial<OnePortOptions>
 
 export async function listenOnOnePort(options: OnePortOptions): Promise<OnePortServer> {
   const { host, port, answer, certificate, requestWithinMs = defaults.requestWithinMs } = options
+  const identifyMs = Math.min(identifyWithinMs, requestWithinMs)
   const onRequest = (request: AnyRequest, response: AnyResponse) => {
     if (request instanceof http2.Http2ServerRequest) cutWhenSlow(request, response, requestWithinMs)
     serve(request, response, answer, life)
@@ -105,7 +106,7 @@ export async function listenOnOnePort(options: OnePortOptions): Promise<OnePortS
   }
   secure?.on('secureConnection', (socket) => {
     if (socket.alpnProtocol === 'h2') take(socket, 'http2')
-    else identify(socket, (kind) => take(socket, kind))
+    else identify(socket, identifyMs, (kind) => take(socket, kind))
   })
   const server = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
     const peer = peerOf(socket)
@@ -115,7 +116,7 @@ export async function listenOnOnePort(options: OnePortOptions): Promise<OnePortS
       sockets.delete(socket)
       unidentified.delete(peer)
     })
-    identify(socket, (kind) => take(socket, kind))
+    identify(socket, identifyMs, (kind) => take(socket, kind))
   })
   await startListening(server, host, port)
   // Requests that come too slowly are ended by the HTTP/1.1 server's own watch, which waits for this event.
@@ -203,7 +204,7 @@ function peerOf(socket: net.Socket): string {
 type ConnectionKind = 'tls' | 'http1' | 'http2'
 
 /** Looks at the first bytes and puts them back. */
-function identify(socket: net.Socket, tell: (kind: ConnectionKind) => void): void {
+function identify(socket: net.Socket, withinMs: number, tell: (kind: ConnectionKind) => void): void {
   let seen: Buffer = Buffer.alloc(0)
   const give = (kind: ConnectionKind) => {
     socket.setTimeout(0)
@@ -224,7 +225,7 @@ function identify(socket: net.Socket, tell: (kind: ConnectionKind) => void): voi
     else if (compared === http2Start.length) give('http2')
   }
   const hangUp = () => socket.destroy()
-  socket.setTimeout(identifyWithinMs)
+  socket.setTimeout(withinMs)
   socket.on('timeout', hangUp)
   socket.on('error', hangUp)
   socket.on('end', hangUp)
