@@ -293,6 +293,8 @@ overEachWire('6 ListShards', (test) => {
     for (const token of ['x', `${NextToken}A`, `A${NextToken?.slice(1)}`, Buffer.alloc(100).toString('base64')])
       assert.equal(await told({ NextToken: token }), 'InvalidArgumentException: Invalid NextToken.')
     assert.match(await told({ ...S, StreamCreationTimestamp: 1 }), /^ResourceNotFoundException: /)
+    const created = { ...S, StreamCreationTimestamp: new Date(startMs - 2_000) }
+    assert.equal((await call(engine.endpoint, 'ListShards', created)).body.Shards.length, 2)
     assert.match(await told({ StreamName: 'x' }), /^ResourceNotFoundException: Stream x /)
     for (const ShardFilter of [
       { Type: 'AT_TIMESTAMP' },
