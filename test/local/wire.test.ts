@@ -169,6 +169,14 @@ describe('1.2 the checks come in order', () => {
     ['an empty body and no operation', { headers: json }, 400, { __type: 'UnknownOperationException' }],
     ['an empty body of no known type', {}, 400, { __type: 'UnknownOperationException' }],
     ['an unknown content type without operation', { body: '{}' }, 403, accessDenied],
+    ...['Kinesis_20131202', 'Kinesis_20131202.', '.ListStreams', '.'].map(
+      (given): [string, Parameters<typeof send>[1], number, unknown] => [
+        `an unknown content type and the target "${given}"`,
+        { headers: { 'x-amz-target': given, 'content-type': 'text/plain' }, body: '{}' },
+        403,
+        accessDenied,
+      ],
+    ),
     [
       'an unknown content type',
       { headers: { ...target('Whatever'), 'content-type': 'text/plain' }, body: '{}' },
