@@ -240,6 +240,32 @@ describe('what is on the way to tritond', () => {
     assert.deepEqual(stream.counts, { sent: 500, waiting: 0, dropped: {} })
   })
 
+  test('arrives in its order, whatever its size and wherever connections break', async () => {
+    for (let run = 0; run < runs(60, 2); run++) {
+      const size = fc.oneof(
+        { weight: 30, arbitrary: fc.nat(300) },
+        { weight: 2, arbitrary: fc.nat(100_000) },
+        { weight: 1, arbitrary: fc.nat(1_000_000) },
+      )
+      const plan = fc.record({ size, pause: fc.nat(20), cut: fc.nat(150) })
+      using pull = await RawPull.listen()
+      const stream = getNonblockingStream('orders', config, { port: pull.port, lingerMs: 60_000 })
+      for (const [n, { size, pause, cut }] of fc.sample(plan, { numRuns: 3000, seed: seed() + run }).entries()) {
+        assert.equal(stream.put({ id: 'k', n, filler: Buffer.alloc(size) }), true)
+        if (pause === 0 || stream.counts.waiting > 1000) await turn()
+        if (cut === 0) pull.cut()
+        while (stream.counts.waiting > 2000) await turn()
+      }
+      await stream.close()
+      assert.deepEqual(stream.counts, { sent: 3000, waiting: 0, dropped: {} })
+      const first = [...new Set(pull.messages.map(numberIn))]
+      assert.deepEqual(
+        first,
+        Array.from({ length: 3000 }, (_, n) => n),
+      )
+    }
+  })
+
   test('is bounded: what tritond has not read waits in the ring', async () => {
     using _ = listen()
     using pull = await RawPull.listen({ isMute: true })
