@@ -269,9 +269,12 @@ export class ZmtpPeer {
   }
 }
 
-/** What others wrote, for people. */
+/** What others wrote, for people: a line of bounded length, whatever it was. */
 function shown(text: string | undefined): string {
-  return text === undefined ? 'none' : JSON.stringify(text.slice(0, shownLength))
+  if (text === undefined) return 'none'
+  const json = JSON.stringify(text.slice(0, shownLength))
+  // A byte such as 0 takes six characters.
+  return json.length <= 100 ? json : JSON.stringify(text.slice(0, 16))
 }
 
 const partnerOf = { PULL: 'PUSH', PUSH: 'PULL' } as const
