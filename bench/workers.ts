@@ -3,7 +3,7 @@
  * beside the plain iterator in the same run. Then a worker that owns a thousand idle shards. Then how long people wait,
  * in so many runs of three processes each: for the first record, after kill -9, after SIGTERM, after a split.
  *
- *     node --import tsx bench/workers.ts [runs, default 20] [records, default 1,000,000]
+ *     node --import tsx bench/workers.ts [runs, default 20] [records, default 600,000]
  */
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -19,7 +19,7 @@ import { startEngineProcess } from './support/engine-process.ts'
 import { SteadyLoad } from './support/steady-load.ts'
 
 const runCount = Number(process.argv[2] ?? 20)
-const recordCount = Number(process.argv[3] ?? 1_000_000)
+const recordCount = Number(process.argv[3] ?? 600_000)
 const failoverMs = 5_000
 const directory = mkdtempSync(join(tmpdir(), 'triton-bench-workers-'))
 execFileSync('npm', ['run', 'build'], { cwd: join(import.meta.dirname, '..'), stdio: 'ignore' })
@@ -33,7 +33,11 @@ const engine = await startEngineProcess({
 const api = createAwsKinesisApi({ endpoint: engine.endpoint, region: 'us-east-1' })
 
 try {
-  const rows = [...(await throughput()), ...(await idleShards()), ...(await waits())]
+  const rows: BenchRow[] = []
+  for (const part of [throughput, idleShards, waits]) {
+    rows.push(...(await part()))
+    console.error(`${rows.length} figures so far: ${rows.map(({ value }) => value.toPrecision(3)).join(', ')}`)
+  }
   writeBenchReport('workers', rows)
 } finally {
   api.close()
@@ -158,7 +162,7 @@ async function idleShards(): Promise<BenchRow[]> {
   await using worker = new BenchWorker({ endpoint: engine.endpoint, stream: 'idle', client: 'c', leases })
   await worker.until(() => worker.heldShards.size === 1_000)
   // Until the shards have been silent for so long that they are asked as seldom as may be.
-  await passing(45_000)
+  await passing(40_000)
   const before = usageOf(worker.child.pid)
   await passing(20_000)
   const after = usageOf(worker.child.pid)
