@@ -162,7 +162,7 @@ async function idleShards(): Promise<BenchRow[]> {
   await using worker = new BenchWorker({ endpoint: engine.endpoint, stream: 'idle', client: 'c', leases })
   await worker.until(() => worker.heldShards.size === 1_000)
   // Until the shards have been silent for so long that they are asked as seldom as may be.
-  await passing(40_000)
+  await passing(45_000)
   const before = usageOf(worker.child.pid)
   await passing(20_000)
   const after = usageOf(worker.child.pid)

@@ -58,8 +58,8 @@ export interface WorkerOptions<T> {
   /** What may lie fetched but not handled, over all shards of the worker, in bytes. @default 64 MiB */
   prefetchBytes?: number
   /**
-   * Pause of a shard at its tip, in milliseconds. @default 250; of a worker with more than 31 shards 4 for each of them,
-   * and up to 8 for a shard that has long been silent
+   * Pause of a shard at its tip, in milliseconds. @default 250; of a worker with more than 25 shards 4 for each of them,
+   * and up to 10 for a shard that has long been silent
    */
   idlePollMs?: number
   /** GetRecords calls per shard and second. Kinesis allows 5, shared by all readers of the shard. @default 5 */
