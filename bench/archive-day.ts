@@ -45,7 +45,7 @@ async function bench(): Promise<void> {
     const [result] = (await once(child, 'message')) as [DayResult]
     writeBenchReport('archive-day', [
       {
-        what: `RSS of streamFromStore over a day of ${(fileCount * archive.length) / 1e9} GB, ${recordCount} records`,
+        what: `RSS of streamFromStore over a day of ${((fileCount * archive.length) / 1e9).toFixed(0)} GB, ${recordCount} records`,
         ...{ value: result.maxRssBytes / 2 ** 20, unit: 'MiB', target: { atMost: 250, of: 'value' } },
       },
       {
