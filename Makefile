@@ -31,7 +31,7 @@ demo-workers: $(BUILD) ## Three workers share a stream, live: one is killed, a s
 	@node --import tsx demo/workers.ts
 
 test: $(BUILD) ## All tests; random suites run a seeded share (about 1 %)
-	$(RUN_TESTS) --test-concurrency=2 $(TESTS)
+	$(RUN_TESTS) --test-concurrency=3 $(TESTS)
 
 test-clients: $(BUILD) ## The AWS SDKs, the CLI, the KCL and the KPL against the local engine, and stores against moto's S3, where the machine has Python and Java
 	node --import tsx --test --test-concurrency=2 --test-timeout=480000 --test-reporter=spec $(CLIENT_TESTS)

@@ -78,12 +78,9 @@ export function streamLogContract(name: string, open: () => Promise<StreamLog>):
 
     test('knows nothing in the beginning', () =>
       withLog(async (log) => {
-        assert.deepEqual(await log.read({ ...everything, shardIndex: 0 }), {
-          blocks: [],
-          recordCount: 0,
-          nextSeqIx: 0,
-          reachesTip: true,
-        })
+        const { giveBack, ...page } = await log.read({ ...everything, shardIndex: 0 })
+        assert.deepEqual(page, { blocks: [], recordCount: 0, nextSeqIx: 0, reachesTip: true })
+        giveBack?.()
         assert.equal(await log.seqIxAt(0, 0), undefined)
         assert.equal(log.tails().size, 0)
         assert.equal(await log.trim(Number.MAX_SAFE_INTEGER), 0)
