@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -27,12 +27,25 @@ console.log(`${files.length} files with random suites, full length, TRITON_SEED=
 
 const rows: BenchRow[] = []
 const waiting = [...files].reverse()
+const running = new Set<ChildProcess>()
 let failed = 0
+let unfinished = 0
+// What came out until then is kept, too.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, interrupt)
 // The stories wait more than they work: two files at a time keep two cores busy.
 await Promise.all(Array.from({ length: 2 }, runSome))
 rows.sort((left, right) => left.what.localeCompare(right.what))
-writeBenchReport('soak', [{ what: 'seed', value: Number(seed), unit: '' }, ...rows])
-process.exitCode = failed === 0 ? 0 : 1
+const facts = [
+  { what: 'seed', value: Number(seed), unit: '' },
+  { what: 'interrupted before they were over', value: unfinished, unit: 'files' },
+]
+writeBenchReport('soak', [...facts, ...rows])
+process.exitCode = failed + unfinished === 0 ? 0 : 1
+
+function interrupt(): void {
+  unfinished = waiting.splice(0).length + running.size
+  for (const child of running) child.kill()
+}
 
 async function runSome(): Promise<void> {
   for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) await run(file)
@@ -45,10 +58,13 @@ async function run(file: string): Promise<void> {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, TRITON_SOAK: '1', TRITON_SEED: seed },
   })
+  running.add(child)
   const said: Buffer[] = []
   child.stdout.on('data', (chunk: Buffer) => said.push(chunk))
   child.stderr.on('data', (chunk: Buffer) => said.push(chunk))
   const [status] = (await once(child, 'close')) as [number | null]
+  running.delete(child)
+  if (unfinished > 0) return
   if (status !== 0) failed++
   const what = `${file.slice(testRoot.length + 1)} ${status === 0 ? 'passed' : 'FAILED'}`
   process.stdout.write(`\n== ${what}\n${Buffer.concat(said).toString()}`)
