@@ -24,6 +24,8 @@ interface Connection {
   socket: Socket
   peer: ZmtpPeer
   handshake: Timer
+  /** Of its message that is not complete yet, as far as it is counted. */
+  unfinishedBytes: number
 }
 
 /**
@@ -43,6 +45,8 @@ export class MessageSocket {
   /** Came, or could not be read to its end, while there was no room. */
   readonly #unread = new Set<Connection>()
   #hasHeard = false
+  /** Of all connections. */
+  #unfinishedBytes = 0
   #takenCount = 0
   #closed: Promise<void> | undefined
 
@@ -94,18 +98,20 @@ export class MessageSocket {
   #welcome(socket: Socket): void {
     const peer = new ZmtpPeer({ role: 'PULL', maxFrameBytes })
     const handshake = this.#options.clock.setTimer(() => socket.destroy(), handshakeMs)
-    const connection = { socket, peer, handshake }
+    const connection = { socket, peer, handshake, unfinishedBytes: 0 }
     this.#connections.add(connection)
     socket.on('data', (chunk: Buffer) => {
       this.#hasHeard = true
       peer.push(chunk)
       if (this.#waiting === undefined) this.#read(connection)
       else this.#unread.add(connection)
+      this.#count(connection, peer.unfinishedBytes)
     })
     // What it means for records is that none come any more.
     socket.on('error', () => undefined)
     socket.on('close', () => {
       handshake.cancel()
+      this.#count(connection, 0)
       this.#connections.delete(connection)
     })
     if (this.#waiting !== undefined) socket.pause()
@@ -136,10 +142,31 @@ export class MessageSocket {
     for (const connection of this.#unread) {
       this.#unread.delete(connection)
       this.#read(connection)
+      this.#count(connection, connection.socket.destroyed ? 0 : connection.peer.unfinishedBytes)
       // There is none again, and what remains is read after that.
       if (this.#waiting !== undefined) return this.#waiting
     }
     for (const { socket } of this.#connections) socket.resume()
+  }
+
+  /**
+   * Messages that are never completed can't fill the memory, however many connections begin one: who holds most of it is
+   * cut off. A client sends again what it had sent.
+   */
+  #count(connection: Connection, unfinishedBytes: number): void {
+    this.#unfinishedBytes += unfinishedBytes - connection.unfinishedBytes
+    connection.unfinishedBytes = unfinishedBytes
+    while (this.#unfinishedBytes > mostUnfinishedBytes) {
+      const largest = [...this.#connections].reduce((a, b) => (b.unfinishedBytes > a.unfinishedBytes ? b : a))
+      const mebibytes = Math.round(this.#unfinishedBytes / 2 ** 20)
+      this.#options.refuse({
+        reason: 'too-much-unfinished',
+        detail: `${mebibytes} MiB of messages that are not complete, of which this connection held the most`,
+      })
+      this.#unfinishedBytes -= largest.unfinishedBytes
+      largest.unfinishedBytes = 0
+      largest.socket.destroy()
+    }
   }
 
   /** Who asks on and on and reads no answers gets none. */
@@ -196,5 +223,7 @@ function turn(): Promise<void> {
 const maxFrameBytes = 16 * 1024 * 1024
 /** As libzmq has it. */
 const handshakeMs = 30_000
+/** Of all connections together: a few of the largest messages. */
+const mostUnfinishedBytes = 64 * 1024 * 1024
 const maxReplyBytes = 64 * 1024
 const drainLimitMessages = 10_000

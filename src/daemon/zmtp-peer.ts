@@ -25,7 +25,7 @@ export interface ZmtpProblem {
 
 export type ConnectionRefusal = (typeof connectionRefusals)[number]
 /** All there are, for counters that start at zero. */
-export const connectionRefusals = ['not-zeromq', 'frame-too-large'] as const
+export const connectionRefusals = ['not-zeromq', 'frame-too-large', 'too-much-unfinished'] as const
 
 export interface ZmtpPeerOptions {
   role: ZmtpRole
@@ -79,6 +79,11 @@ export class ZmtpPeer {
 
   get problem(): ZmtpProblem | undefined {
     return this.#problem
+  }
+
+  /** Memory of the message that is not complete yet. */
+  get unfinishedBytes(): number {
+    return this.#frames.reduce((sum, frame) => sum + frame.length, this.#partial.length)
   }
 
   /** Frames of the message that `next` has just answered, which holds the first two at most. */

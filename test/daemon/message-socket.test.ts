@@ -95,6 +95,41 @@ test('who asks on and on and reads no answers does not fill the memory', async (
   assert.ok(grownMib < 150, `${Math.round(grownMib)} MiB more`)
 })
 
+test('messages that are never completed do not fill the memory: who holds most is cut off, who sends whole ones is not', async (t) => {
+  const taken: string[] = []
+  const { socket, problems } = await listen(t, {
+    take: (text) => {
+      taken.push(text)
+      return undefined
+    },
+  })
+  const honest = await greeted(t, socket)
+  // A frame of 15 MiB is announced, with more to follow, and all but its last byte is sent.
+  const announced = 15 * 1024 * 1024
+  const start = Buffer.alloc(9)
+  start[0] = 3
+  start.writeBigUInt64BE(BigInt(announced), 1)
+  const rest = Buffer.alloc(announced - 1)
+  const greedy: Socket[] = []
+  while (problems.length === 0) {
+    assert.ok(greedy.length < 8, `${greedy.length} connections hold 15 MiB each`)
+    const client = await greeted(t, socket)
+    client.on('error', () => undefined)
+    greedy.push(client)
+    client.write(start)
+    const isSent = new Promise<void>((resolve) => client.write(rest, () => resolve()))
+    await Promise.race([isSent, once(client, 'close')])
+    await later()
+  }
+  assert.deepEqual([...new Set(problems.map(({ reason }) => reason))], ['too-much-unfinished'])
+  assert.match(problems[0]?.detail ?? '', /^\d+ MiB of messages that are not complete, of which this connection held/)
+  const ended = greedy.map((client) => client.destroyed || once(client, 'close').then(() => true))
+  await Promise.race(ended)
+  honest.write(Buffer.concat([Buffer.from([1, 1, 104, 0, 5]), Buffer.from('whole')]))
+  while (taken.length === 0) await later()
+  assert.deepEqual(taken, ['whole'])
+})
+
 test('an address to listen at may be a name, an interface, or any', async () => {
   assert.equal(await listenAddress('localhost'), '127.0.0.1')
   const loopback = Object.entries(networkInterfaces()).find(([, found]) => found?.[0]?.address === '127.0.0.1')
