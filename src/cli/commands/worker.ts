@@ -35,11 +35,10 @@ export function define(command: Command): void {
     .addOption(
       new Option('--children <which>', 'a process for each shard, or one').choices(['shard', 'one']).default('shard'),
     )
-    .option(
-      '--from <start>',
-      'where a new group begins: all (default), latest, or a time as in "triton get"',
-      startOf,
-      'oldest',
+    .addOption(
+      new Option('--from <start>', 'where a new group begins: all, latest, or a time as in "triton get"')
+        .argParser(startOf)
+        .default('oldest', 'all'),
     )
     .option('--batch-records <count>', 'records in a batch, at most', wholeNumber(1), 500)
     .addOption(
