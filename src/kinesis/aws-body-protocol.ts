@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { FormatError } from '../errors.ts'
-import { BodyPool } from './body-pool.ts'
+import { leastSpareBytes, SpareMemory } from '../spare-memory.ts'
 import { CborReader } from './cbor.ts'
 import type { ErrorAnswer } from './retry-class.ts'
 
@@ -26,7 +26,7 @@ export class AwsBodyProtocol {
   /** Where the last request went, for messages. */
   lastEndpoint = ''
   /** Whoever is done with a large answer may give its body back. */
-  readonly pool = new BodyPool()
+  readonly memory = new SpareMemory(2 * largestKeptBytes)
   readonly #signals = new WeakMap<Uint8Array, AbortSignal>()
 
   /**
@@ -62,7 +62,7 @@ export class AwsBodyProtocol {
     const metadata = metadataOf(response)
     let body: Buffer
     try {
-      body = await collect(response.body, this.pool.take(Number(response.headers['content-length'])))
+      body = await collect(response.body, this.#memoryFor(Number(response.headers['content-length'])))
     } catch (error) {
       throw new BodyError(error, metadata)
     }
@@ -71,6 +71,11 @@ export class AwsBodyProtocol {
       return { body, contentType: type, $metadata: metadata } as Output
     }
     throw new AnswerError(readErrorAnswer(response, body), metadata)
+  }
+
+  /** None where the length is not known, or too small or too large to be kept. */
+  #memoryFor(bytes: number): Buffer | undefined {
+    return bytes >= leastSpareBytes && bytes <= largestKeptBytes ? this.memory.take(bytes) : undefined
   }
 
   getShapeId(): string {
@@ -131,6 +136,8 @@ export interface AnswerMetadata {
   clockSkewCorrected?: boolean
 }
 
+/** Of one answer: four pages as a rule. */
+const largestKeptBytes = 16 * 1024 * 1024
 const contentType = 'application/x-amz-cbor-1.1'
 
 /**

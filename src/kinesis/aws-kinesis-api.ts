@@ -146,8 +146,8 @@ class AwsKinesisApi implements KinesisApi {
 
   /** Errors quote an answer that is no page, so that only a page gives its body back. */
   readonly #readPage = (body: Uint8Array): Page => {
-    const { pool } = this.#protocol
-    return readPage(body, pool.isLent(body) ? () => pool.give(body) : undefined)
+    const { memory } = this.#protocol
+    return readPage(body, memory.isLent(body) ? () => memory.giveBack(body) : undefined)
   }
 
   async #call<Answer>(

@@ -3,50 +3,11 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, test } from 'node:test'
-import { SpareMemory } from '../../src/local/spare-memory.ts'
 import { startTestEngine } from '../support/engine.ts'
 import { overEachWire } from './over-each-wire.ts'
 import { ask, cborWire, dataIn, encodeInput, jsonWire, signed } from './wire-client.ts'
 
 const mib = 1024 * 1024
-
-describe('spare memory', () => {
-  test('gives what was given back again, to whom it is large enough for', () => {
-    const memory = new SpareMemory(8 * mib)
-    const [small, large] = [memory.take(mib), memory.take(3 * mib)]
-    assert.ok(small.length >= mib && large.length >= 3 * mib)
-    // As answers are: a part of what was taken.
-    memory.giveBack(large.subarray(0, 5))
-    memory.giveBack(small)
-    assert.equal(memory.take(mib).buffer, small.buffer)
-    assert.equal(memory.take(2 * mib).buffer, large.buffer)
-    assert.notEqual(memory.take(mib).buffer, small.buffer)
-  })
-
-  test('never gives a buffer to two, though it is given back twice', () => {
-    const memory = new SpareMemory(8 * mib)
-    const buffer = memory.take(mib)
-    memory.giveBack(buffer)
-    memory.giveBack(buffer)
-    assert.notEqual(memory.take(mib).buffer, memory.take(mib).buffer)
-  })
-
-  test('takes only what is its own', () => {
-    const memory = new SpareMemory(8 * mib)
-    const foreign = Buffer.alloc(mib)
-    memory.giveBack(foreign)
-    assert.notEqual(memory.take(mib).buffer, foreign.buffer)
-  })
-
-  test('keeps no more than its limit, the latest first', () => {
-    const memory = new SpareMemory(4 * mib)
-    const [first, second, tooLarge] = [memory.take(3 * mib), memory.take(2 * mib), memory.take(9 * mib)]
-    for (const buffer of [first, second, tooLarge]) memory.giveBack(buffer)
-    assert.equal(memory.take(2 * mib).buffer, second.buffer)
-    assert.notEqual(memory.take(2 * mib).buffer, first.buffer)
-  })
-})
 
 /** Of many sizes, so that every remainder of base64 is met; each shard's by its own letter. */
 const recordsOf = (shard: number) =>
