@@ -17,6 +17,8 @@ export interface MessageSocketOptions {
   take: (frames: Buffer[], frameCount: number) => Promise<void> | undefined
   /** Hears of a connection that was cut. */
   refuse: (problem: ZmtpProblem) => void
+  /** What messages that are not complete may hold, of all connections together; one of the largest always may. */
+  unfinishedBytes: number
   clock: Clock
 }
 
@@ -156,7 +158,7 @@ export class MessageSocket {
   #count(connection: Connection, unfinishedBytes: number): void {
     this.#unfinishedBytes += unfinishedBytes - connection.unfinishedBytes
     connection.unfinishedBytes = unfinishedBytes
-    while (this.#unfinishedBytes > mostUnfinishedBytes) {
+    while (this.#unfinishedBytes > Math.max(this.#options.unfinishedBytes, largestMessageBytes)) {
       const largest = [...this.#connections].reduce((a, b) => (b.unfinishedBytes > a.unfinishedBytes ? b : a))
       const mebibytes = Math.round(this.#unfinishedBytes / 2 ** 20)
       this.#options.refuse({
@@ -223,7 +225,7 @@ function turn(): Promise<void> {
 const maxFrameBytes = 16 * 1024 * 1024
 /** As libzmq has it. */
 const handshakeMs = 30_000
-/** Of all connections together: a few of the largest messages. */
-const mostUnfinishedBytes = 64 * 1024 * 1024
+/** A frame, what was read behind it, and the header. */
+const largestMessageBytes = maxFrameBytes + 1024 * 1024
 const maxReplyBytes = 64 * 1024
 const drainLimitMessages = 10_000

@@ -4,7 +4,7 @@ import type { DurableKeeper, RecordKeeper } from './record-keeper.ts'
 import type { SkipCounter } from './skip-counter.ts'
 import { Spool } from './spool.ts'
 import { StreamLanes } from './stream-lanes.ts'
-import type { ResolvedTritondOptions } from './tritond-options.ts'
+import { type ResolvedTritondOptions, unfinishedShareOf } from './tritond-options.ts'
 
 /** Where this daemon's records go, and whether it can answer for them. */
 export type OpenedKeeper =
@@ -21,7 +21,7 @@ export async function openKeeper(options: ResolvedTritondOptions, skips: SkipCou
   if (spoolDir === undefined) {
     const keeper = new StreamLanes({
       ...common,
-      limitBytes: memoryMaxBytes,
+      limitBytes: memoryMaxBytes - unfinishedShareOf(memoryMaxBytes),
       recordTtlMs,
       windowChunks: memoryWindowChunks,
       openQueue: async () => new MemoryQueue({ flushMs, clock }),

@@ -64,6 +64,11 @@ const defaults = {
 /** Less could not hold a segment of a stream beside the one that is written. */
 export const leastSpoolBytes = 64 * 1024 * 1024
 
+/** Of the memory for records, what those may hold of which a part is still to come. */
+export function unfinishedShareOf(memoryMaxBytes: number): number {
+  return Math.min(memoryMaxBytes / 4, 64 * 1024 * 1024)
+}
+
 /** Less could not hold one record of the largest kind. */
 export const leastMemoryBytes = 16 * 1024 * 1024
 

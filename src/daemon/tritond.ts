@@ -8,7 +8,12 @@ import { listenAddress, MessageSocket } from './message-socket.ts'
 import { type OpenedKeeper, openKeeper } from './open-keeper.ts'
 import type { RecordKeeper } from './record-keeper.ts'
 import { SkipCounter } from './skip-counter.ts'
-import { type ResolvedTritondOptions, resolveTritondOptions, type TritondOptions } from './tritond-options.ts'
+import {
+  type ResolvedTritondOptions,
+  resolveTritondOptions,
+  type TritondOptions,
+  unfinishedShareOf,
+} from './tritond-options.ts'
 
 export type { TritondOptions } from './tritond-options.ts'
 
@@ -43,6 +48,7 @@ export async function startTritond(options: TritondOptions = {}): Promise<Triton
         return undefined
       },
       refuse: ({ reason, detail }) => skips.add(reason, detail),
+      unfinishedBytes: unfinishedShareOf(resolved.memoryMaxBytes),
       clock: resolved.clock,
     })
     const durable = await openDurable(resolved, opened, socket)

@@ -142,6 +142,7 @@ test('an address to listen at may be a name, an interface, or any', async () => 
       port: 0,
       take: () => undefined,
       refuse: () => undefined,
+      unfinishedBytes: 1,
       clock: systemClock,
     }),
     { code: 'TRITON_STORAGE', message: /no-such-host.invalid is no address of this machine; --host/ },
@@ -161,6 +162,7 @@ async function listen(t: TestContext, { take = () => undefined, clock = systemCl
     port: 0,
     take: (frames) => take(String(frames[1])),
     refuse: (problem) => problems.push(problem),
+    unfinishedBytes: 64 * 1024 * 1024,
     clock,
   })
   t.after(() => socket.close())
