@@ -194,6 +194,57 @@ test('a transaction that meets a deadlock or a serialization failure is done aga
   await database.close()
 })
 
+test('who stands still in the middle of a transaction keeps nobody waiting, and does it again as a whole', async () => {
+  const address = await postgres.createDatabase()
+  const sleeper = new PostgresDatabase(parsePostgresAddress(address, {}))
+  const other = new PostgresDatabase(parsePostgresAddress(address, {}))
+  const retries: string[] = []
+  const work: TransactionWork = { purpose: 'count', mode: 'write', onRetry: (errorCode) => retries.push(errorCode) }
+  await sleeper.transaction(work, async (query) => {
+    await query('CREATE TABLE counter (n INTEGER)')
+    return query('INSERT INTO counter VALUES (0)')
+  })
+  let wakeUp = () => {}
+  const awake = new Promise<void>((resolve) => {
+    wakeUp = resolve
+  })
+  let tellHeld = () => {}
+  const isHeld = new Promise<void>((resolve) => {
+    tellHeld = resolve
+  })
+  let tries = 0
+  const sleeping = sleeper.transaction(work, async (query) => {
+    await query('UPDATE counter SET n = n + 1')
+    tellHeld()
+    if (tries++ === 0) await awake
+    return query('SELECT n FROM counter')
+  })
+  await isHeld
+  await other.transaction({ ...work, onRetry: () => assert.fail('it got the lock in time') }, (query) =>
+    query('UPDATE counter SET n = n + 10'),
+  )
+  wakeUp()
+  assert.deepEqual((await sleeping).rows, [{ n: 11 }])
+  assert.equal(tries, 2)
+  assert.equal(retries.length, 1)
+  await Promise.all([sleeper.close(), other.close()])
+})
+
+test('who waits for a lock in vain leaves no session behind that waits on', async () => {
+  const address = await postgres.createDatabase()
+  await using store = openCheckpointStore(address, { retryMs: 100, answerMs: 300 })
+  await store.init()
+  await store.save('c', 's', new Map([at(0, 1)]))
+  const holder = await connect(address)
+  await holder.query('BEGIN')
+  await holder.query('UPDATE triton_checkpoint SET updated = 1')
+  await assert.rejects(store.save('c', 's', new Map([at(0, 2)])), { code: 'TRITON_CHECKPOINT', retryable: true })
+  const watcher = await connect(address)
+  const { rows } = await watcher.query("SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+  assert.deepEqual(rows, [])
+  await Promise.all([holder.end(), watcher.end()])
+})
+
 test('an error in what the caller does rolls back, and comes out as it is', async () => {
   const address = await postgres.createDatabase()
   await using store = openCheckpointStore(address)
