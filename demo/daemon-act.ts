@@ -1,7 +1,8 @@
 import { join } from 'node:path'
 import { getNonblockingStream, getStream, loadConfig } from 'triton-kinesis'
+import { freePort } from '../test/support/free-port.ts'
 import type { Row } from './input.ts'
-import { freePort, type Processes } from './processes.ts'
+import type { Processes } from './processes.ts'
 
 /** What became of records that went through tritond. */
 export interface DaemonProof {

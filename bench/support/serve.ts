@@ -1,9 +1,10 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { createRequire } from 'node:module'
-import { type AddressInfo, connect, createServer } from 'node:net'
+import { type AddressInfo, connect } from 'node:net'
 import { dirname, join } from 'node:path'
 import { type LocalEngineOptions, startLocalEngine } from '../../src/local/index.ts'
+import { freePort } from '../../test/support/free-port.ts'
 
 /**
  * Servers in processes of their own, so that their CPU and memory can be measured: Triton and kinesalite with their data
@@ -120,14 +121,6 @@ async function listenKinesisLocal(): Promise<number> {
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
   return plain
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  return port
 }
 
 function answers(port: number): Promise<boolean> {

@@ -1,8 +1,6 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync } from 'node:fs'
-import type { AddressInfo } from 'node:net'
-import { createServer } from 'node:net'
 import { dirname, join, resolve } from 'node:path'
 import { after, test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -12,6 +10,7 @@ import type { ArchiveStore } from '../../src/archive/archive-store.ts'
 import { S3Store } from '../../src/archive/s3-store.ts'
 import { UnavailableError } from '../../src/errors.ts'
 import { testArchiveStore } from '../contracts/archive-store.contract.ts'
+import { freePort } from '../support/free-port.ts'
 
 /** The suite of stores over another S3: moto's, from PyPI, which knows multipart uploads by itself. */
 const run = promisify(execFile)
@@ -87,12 +86,4 @@ async function answering(endpoint: string): Promise<void> {
     if (performance.now() > deadlineMs) throw new Error(`moto did not start within ${longestStartMs} ms`)
     await wait(50)
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  await new Promise((done) => server.close(done))
-  return port
 }

@@ -6,6 +6,7 @@ import type { NonblockingStreamOptions } from '../../src/daemon/nonblocking-opti
 import { getNonblockingStream } from '../../src/daemon/nonblocking-stream.ts'
 import { observe } from '../../src/diagnostics.ts'
 import { ClosedError, RecordError } from '../../src/errors.ts'
+import { freePort } from '../support/free-port.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { CatchingRouter } from './catching-sockets.ts'
 
@@ -252,11 +253,6 @@ describe('close', () => {
     assert.equal(clock.waiting, 0)
   })
 })
-
-async function freePort(): Promise<number> {
-  using router = await CatchingRouter.listen(kept)
-  return router.port
-}
 
 function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))

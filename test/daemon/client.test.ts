@@ -14,6 +14,7 @@ import { type Diagnostic, observe } from '../../src/diagnostics.ts'
 import { ConfigError } from '../../src/errors.ts'
 import { losslessJsonOf, msgpackOfLosslessJson } from '../../src/record/lossless-json.ts'
 import { decodeMsgpack } from '../../src/record/msgpack-decode.ts'
+import { freePort } from '../support/free-port.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { runs, seed } from '../support/soak.ts'
 import { CatchingPull } from './catching-sockets.ts'
@@ -471,12 +472,6 @@ test('the ring is a queue with two bounds, whose records go again when they were
 
 function numberIn(frames: Buffer[]): unknown {
   return (decodeMsgpack(frames[1] as Buffer) as { n: number }).n
-}
-
-/** A port that was free a moment ago. */
-async function freePort(): Promise<number> {
-  using pull = await CatchingPull.listen()
-  return pull.port
 }
 
 function turn(): Promise<void> {

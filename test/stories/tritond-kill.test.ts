@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { loadConfig } from '../../src/config.ts'
@@ -7,6 +6,7 @@ import { getNonblockingStream } from '../../src/daemon/nonblocking-stream.ts'
 import { randomInteger, seededRandom } from '../../src/random.ts'
 import { recordCodec } from '../../src/record/record-codec.ts'
 import type { RunningCli } from '../support/cli.ts'
+import { freePort } from '../support/free-port.ts'
 import { runs, seed } from '../support/soak.ts'
 import { realName, streamName, TritondPlace } from '../support/tritond.ts'
 import { endpointOf, startTritondProgram } from '../support/tritond-program.ts'
@@ -78,11 +78,3 @@ test('records that putDurable has resolved for all arrive, whenever the daemon i
   )
   assert.equal(kept.size, last)
 })
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await new Promise((resolve) => server.once('listening', resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  return typeof address === 'object' && address !== null ? address.port : 0
-}

