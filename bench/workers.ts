@@ -193,12 +193,12 @@ async function waits(): Promise<BenchRow[]> {
   const all: Waits[] = []
   // One after the other: two at once would be six processes that start on two cores.
   for (let run = 0; run < runCount; run++) all.push(await oneRun(run))
-  const told = (what: string, key: keyof Waits, atMost: number): BenchRow[] => {
+  const told = (what: string, key: keyof Waits, atMost: number, unit = 'ms'): BenchRow[] => {
     const sorted = all.map((one) => one[key]).sort((left, right) => left - right)
     return [
-      { what: `${what}, median of ${runCount} runs`, value: sorted[Math.floor(sorted.length / 2)] ?? 0, unit: 'ms' },
+      { what: `${what}, median of ${runCount} runs`, value: sorted[Math.floor(sorted.length / 2)] ?? 0, unit },
       {
-        ...{ what: `${what}, worst of ${runCount} runs`, value: sorted.at(-1) ?? 0, unit: 'ms' },
+        ...{ what: `${what}, worst of ${runCount} runs`, value: sorted.at(-1) ?? 0, unit },
         target: { atMost, of: 'value' },
       },
     ]
@@ -208,7 +208,7 @@ async function waits(): Promise<BenchRow[]> {
     ...told('kill -9 until the others read all its shards', 'killMs', failoverMs + 1_000),
     ...told('SIGTERM until the other reads all its shards', 'stopMs', 1_000),
     ...told("a split's end until both children are read", 'splitMs', 2_000),
-    ...told('shards of the busier of two workers, of four', 'mostShards', 2),
+    ...told('shards of the busier of two workers, of four', 'mostShards', 2, 'shards'),
   ]
 }
 
