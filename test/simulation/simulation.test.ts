@@ -1,18 +1,22 @@
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { promisify } from 'node:util'
 import { mutations } from './broken-rules.ts'
 import { simulateWorld } from './world.ts'
 
 /** `make simulate SEEDS=10000` runs more of them. */
 const seedCount = 200
 
+/** In a process of its own: the test runner watches every promise of its own one, which takes a third longer. */
 test(`in ${seedCount} simulated worlds nothing is lost, nobody runs over another, and all comes right`, async () => {
-  for (let seed = 1; seed <= seedCount; seed++) {
-    const { faults, deeds } = await simulateWorld(seed)
-    assert.deepEqual(faults, [], `seed ${seed} (make simulate SEED=${seed})\n${deeds.join('\n')}`)
-  }
+  const simulate = ['--import', 'tsx', join(import.meta.dirname, 'simulate.ts'), String(seedCount)]
+  const { stdout } = await promisify(execFile)(process.execPath, simulate).catch((error) => {
+    throw new assert.AssertionError({ message: `${error.stdout}${error.stderr}` })
+  })
+  assert.match(stdout, /^\d{5,} records in /)
 })
 
 /** Each of these found something once. What it was stands in the name. */
@@ -21,6 +25,7 @@ const seedsThatFoundBugs: [seed: number, what: string][] = [
   [11, 'a finished shard whose lease an old listing made anew was given another last position'],
   [82, 'a renewal finished a shard before the leases of its children were made'],
   [9499, 'a request of a worker that had left was carried out late and made it a member again'],
+  [408, 'who had just woken up dealt a shard to one who was asleep when its owner died, which the bound did not know'],
   [827, 'a shard was to wait for less than its clock can tell, and waited for ever'],
 ]
 

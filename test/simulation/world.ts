@@ -143,10 +143,12 @@ class World {
   /**
    * An owner that dies is replaced `failoverMs` after its last renewal was seen, which is a round after it was made, and
    * the next look is due at that moment. Should the successor die or fall asleep in its turn before it has taken the
-   * shard, the others know when it has missed a renewal: `failoverMs / 3` and a round later.
+   * shard, the others know when it has missed a renewal: `failoverMs / 3` and a round later. So it is with those who are
+   * asleep when the owner dies, all of them together: who was asleep himself just before does not know that they are.
    */
   #checkUnread(): void {
     const running = this.#machines.filter(({ clock }) => clock.state === 'running')
+    const sleepersCount = running.length < this.#machines.length ? 1 : 0
     const read = new Set(running.flatMap(({ worker }) => worker.shardIds))
     if (this.#storeFaults !== noStoreFaults) this.#storeIsWellAtMs = this.#time.nowMs + longestAnswerMs
     const isWell = this.#time.nowMs > this.#storeIsWellAtMs && running.some(({ isStopping }) => !isStopping)
@@ -156,7 +158,9 @@ class World {
     if (!isWell) return
     for (const name of open) {
       if (read.has(name)) continue
-      const { sinceMs, eventCount } = this.#unread.get(name) ?? { sinceMs: this.#time.nowMs, eventCount: 0 }
+      const { sinceMs, eventCount } = this.#unread.get(name) ?? {
+        ...{ sinceMs: this.#time.nowMs, eventCount: sleepersCount },
+      }
       this.#unread.set(name, { sinceMs, eventCount })
       const boundMs = failoverMs + 2 * roundMs + eventCount * (failoverMs / 3 + 2 * roundMs)
       this.report.longestUnreadMs = Math.max(this.report.longestUnreadMs, this.#time.nowMs - sinceMs)
