@@ -8,48 +8,69 @@ import type { VarintColumn, VarintCursor } from './varint-column.ts'
  *     2 n + 1, s  n more in the counter, s > 0 seconds later
  *     1, 0, text  anything else: the number itself
  *
- * A step of the counter alone is told from the decimal digits, in four limbs of fourteen: a bigint of this size costs
- * more than all else that is done for a record.
+ * A step of the counter alone is told from the decimal digits: a bigint of this size costs more than all else that is done
+ * for a record. Many numbers wait for that together, since one call then brings their digits into memory; to look at the
+ * characters of a text one by one costs three times as much.
  */
 export class SequenceTrail {
-  #text: string
-  /** Of the number before, highest first. */
-  readonly #limbs = new Float64Array(4)
-  #hasLimbs: boolean
+  #before: string
+  /** Those whose steps are not in the column yet, one after the other: of 56 digits each, as the one before them. */
+  #waiting = ''
+  #hasDigits: boolean
 
   constructor(first: string) {
-    this.#text = first
-    this.#hasLimbs = first.length === digitCount
-    if (this.#hasLimbs) for (let i = 0; i < 4; i++) this.#limbs[i] = limbAt(first, 14 * i)
+    this.#before = first
+    this.#hasDigits = first.length === digitCount
   }
 
+  /** The column has the step after `settle` at the latest. */
   step(text: string, column: VarintColumn): void {
-    const count = this.#smallStep(text)
-    if (count > 0) column.push(2 * count)
-    else pushStep(this.#text, text, column)
-    this.#text = text
+    if (text.length === digitCount && this.#hasDigits) {
+      this.#waiting += text
+      if (this.#waiting.length === digitCount * mostWaiting) this.settle(column)
+      return
+    }
+    this.settle(column)
+    pushStep(this.#before, text, column)
+    this.#before = text
+    this.#hasDigits = text.length === digitCount
   }
 
-  /** How often 2^80 lies between the two; 0 when the difference is something else, or too large. */
-  #smallStep(text: string): number {
-    const limbs = this.#limbs
-    const hadLimbs = this.#hasLimbs
-    this.#hasLimbs = text.length === digitCount
-    if (!this.#hasLimbs) return 0
-    const top = limbAt(text, 0)
-    const high = limbAt(text, 14)
-    const middle = limbAt(text, 28)
-    const low = limbAt(text, 42)
-    const isNear = hadLimbs && limbs[0] === top
-    const count = isNear
-      ? countOf(high - (limbs[1] as number), middle - (limbs[2] as number), low - (limbs[3] as number))
-      : 0
-    limbs[0] = top
-    limbs[1] = high
-    limbs[2] = middle
-    limbs[3] = low
-    return count
+  settle(column: VarintColumn): void {
+    if (this.#waiting.length === 0) return
+    const texts = this.#before + this.#waiting
+    digits.write(texts, 'latin1')
+    let high = limbAt(28)
+    let low = limbAt(42)
+    for (let at = digitCount; at < texts.length; at += digitCount) {
+      const [highBefore, lowBefore] = [high, low]
+      high = limbAt(at + 28)
+      low = limbAt(at + 42)
+      // Carries into the upper half are rare.
+      const count = isUpperHalfAsBefore(at) ? countOf(high - highBefore, low - lowBefore) : 0
+      if (count > 0) column.push(2 * count)
+      else pushStep(texts.slice(at - digitCount, at), texts.slice(at, at + digitCount), column)
+    }
+    this.#before = texts.slice(-digitCount)
+    this.#waiting = ''
   }
+}
+
+const mostWaiting = 64
+/** That all numbers since 2014 have. */
+const digitCount = 56
+/** What the steps of those that wait take in the column at the most: the numbers as text, whatever they are. */
+export const mostWaitingBytes = mostWaiting * (3 * digitCount + 8)
+
+/** Of the number before and of those that wait, one after the other. */
+const digits = Buffer.from(new ArrayBuffer(digitCount * (1 + mostWaiting)))
+/** The same, four at a time. */
+const fours = new Int32Array(digits.buffer)
+
+function isUpperHalfAsBefore(at: number): boolean {
+  const here = at / 4
+  for (let i = here; i < here + digitCount / 8; i++) if (fours[i] !== fours[i - digitCount / 4]) return false
+  return true
 }
 
 /** The number that follows `before`, by the next step of the column. */
@@ -64,24 +85,22 @@ export function nextSequenceNumber(before: string, column: VarintCursor): string
 }
 
 const limb = 1e14
-/** That all numbers since 2014 have. */
-const digitCount = 56
 
 /** Fourteen digits. */
-function limbAt(text: string, from: number): number {
-  return sevenAt(text, from) * 1e7 + sevenAt(text, from + 7)
+function limbAt(at: number): number {
+  return sevenAt(at) * 1e7 + sevenAt(at + 7)
 }
 
 /** Seven digits: a sum whose parts don't wait for one another, which takes two thirds of a loop's time. */
-function sevenAt(text: string, at: number): number {
+function sevenAt(at: number): number {
   return (
-    (Math.imul(text.charCodeAt(at), 1_000_000) +
-      Math.imul(text.charCodeAt(at + 1), 100_000) +
-      Math.imul(text.charCodeAt(at + 2), 10_000) +
-      Math.imul(text.charCodeAt(at + 3), 1_000) +
-      Math.imul(text.charCodeAt(at + 4), 100) +
-      Math.imul(text.charCodeAt(at + 5), 10) +
-      text.charCodeAt(at + 6) -
+    (Math.imul(digits[at] as number, 1_000_000) +
+      Math.imul(digits[at + 1] as number, 100_000) +
+      Math.imul(digits[at + 2] as number, 10_000) +
+      Math.imul(digits[at + 3] as number, 1_000) +
+      Math.imul(digits[at + 4] as number, 100) +
+      Math.imul(digits[at + 5] as number, 10) +
+      (digits[at + 6] as number) -
       sevenZeros) |
     0
   )
@@ -97,22 +116,15 @@ const stepLow = 14_629_174_706_176
 const largestSmallStep = 614
 
 /** Of a difference in limbs: how often 2^80 is in it. */
-function countOf(high: number, middle: number, low: number): number {
-  let [ownHigh, ownMiddle, ownLow] = [high, middle, low]
-  if (ownLow < 0) {
-    ownLow += limb
-    ownMiddle -= 1
-  }
-  if (ownMiddle < 0) {
-    ownMiddle += limb
-    ownHigh -= 1
-  }
-  if (ownHigh !== 0) return 0
-  const count = Math.round(ownMiddle / stepHigh)
+function countOf(high: number, low: number): number {
+  const isBorrowed = low < 0
+  const ownHigh = isBorrowed ? high - 1 : high
+  const ownLow = isBorrowed ? low + limb : low
+  const count = Math.round(ownHigh / stepHigh)
   if (count <= 0 || count > largestSmallStep) return 0
   const product = count * stepLow
   const carry = Math.floor(product / limb)
-  return product - carry * limb === ownLow && count * stepHigh + carry === ownMiddle ? count : 0
+  return product - carry * limb === ownLow && count * stepHigh + carry === ownHigh ? count : 0
 }
 
 function pushStep(from: string, to: string, column: VarintColumn): void {

@@ -1,7 +1,7 @@
 import { compressSync } from 'snappy'
 import { FormatError } from '../errors.ts'
 import { shardIdOf, shardIndexOf } from '../kinesis/shard.ts'
-import { nextSequenceNumber, SequenceTrail } from './sequence-trail.ts'
+import { mostWaitingBytes, nextSequenceNumber, SequenceTrail } from './sequence-trail.ts'
 import { maxPlainBytes } from './tri-chunks.ts'
 import { uncompressBlock } from './uncompress-block.ts'
 import { VarintColumn, VarintCursor } from './varint-column.ts'
@@ -57,6 +57,7 @@ export class PositionWriter {
     keyTexts: new VarintColumn(),
     subs: new VarintColumn(),
   }
+  readonly #content = new VarintColumn()
 
   /** The record lies in `block` from `start` to `end`. */
   add(place: RecordPlace, block: Buffer, start: number, end: number): void {
@@ -72,41 +73,43 @@ export class PositionWriter {
     this.recordCount += 1
   }
 
-  /** The content's size at the most, as it stands. */
-  get mostBytes(): number {
-    return this.#textBytes + this.#columns.numbers.byteLength + this.recordCount * mostBytesOfRecord
+  /** Whether the content might be larger than that, as it stands. */
+  isLargerThan(bytes: number): boolean {
+    const { numbers } = this.#columns
+    const otherBytes = this.#textBytes + this.recordCount * mostBytesOfRecord
+    if (otherBytes + numbers.byteLength + mostWaitingBytes <= bytes) return false
+    this.#shard?.trail.settle(numbers)
+    return otherBytes + numbers.byteLength > bytes
   }
 
   /** Begins the next block. */
   finish(plainBytes: number): Buffer {
     this.#endRun()
-    const head = new VarintColumn()
-    head.push(this.recordCount)
-    head.push(plainBytes)
-    head.push(this.#firstArrivedMs)
-    head.push(this.#shards.size)
+    const content = this.#content
+    content.push(this.recordCount)
+    content.push(plainBytes)
+    content.push(this.#firstArrivedMs)
+    content.push(this.#shards.size)
     for (const { shardId, firstNumber } of this.#shards.values()) {
       const index = shardIndexOf(shardId)
-      head.push(index === undefined ? 0 : index + 1)
-      if (index === undefined) head.pushText(shardId)
-      head.pushText(firstNumber)
+      content.push(index === undefined ? 0 : index + 1)
+      if (index === undefined) content.pushText(shardId)
+      content.pushText(firstNumber)
     }
-    const parts: Buffer[] = [Buffer.from(head.bytes())]
     if (this.#subCount > 0) for (; this.#subCount < this.recordCount; this.#subCount++) this.#columns.subs.push(0)
     for (const column of Object.values(this.#columns)) {
-      const bytes = Buffer.from(column.bytes())
-      const length = new VarintColumn()
-      length.push(bytes.length)
-      parts.push(Buffer.from(length.bytes()), bytes)
+      content.pushBytes(column.bytes())
       column.clear()
     }
+    const packedContent = packed(content.bytes())
+    content.clear()
     this.#shards.clear()
     this.#shard = undefined
     this.#keyIndexes.clear()
     this.#subCount = 0
     this.#textBytes = 128
     this.recordCount = 0
-    return packed(Buffer.concat(parts))
+    return packedContent
   }
 
   /** The column begins with the first record that has one, and those without say so when the next comes. */
@@ -137,6 +140,7 @@ export class PositionWriter {
 
   #endRun(): void {
     if (this.#shard === undefined) return
+    this.#shard.trail.settle(this.#columns.numbers)
     this.#columns.shards.push(this.#shard.index)
     this.#columns.shards.push(this.#runLength)
     this.#runLength = 0

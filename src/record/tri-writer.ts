@@ -34,7 +34,7 @@ export class TriWriter {
         for (const part of dataChunk(large.subarray(at, at + maxPlainBytes))) this.#push(copyOf(part))
       return
     }
-    if (this.#blockBytes + bytes.length > maxPlainBytes || this.#positions.mostBytes > maxPositionBytes - 4096)
+    if (this.#blockBytes + bytes.length > maxPlainBytes || this.#positions.isLargerThan(maxPositionBytes - 4096))
       this.#flush()
     const start = this.#blockBytes
     this.#block.set(bytes, start)

@@ -27,6 +27,14 @@ export class VarintColumn {
     this.byteLength += this.#bytes.write(text, this.byteLength)
   }
 
+  /** Its length, then the bytes. */
+  pushBytes(bytes: Uint8Array): void {
+    this.push(bytes.length)
+    if (this.byteLength + bytes.length > this.#bytes.length) this.#grow(bytes.length)
+    this.#bytes.set(bytes, this.byteLength)
+    this.byteLength += bytes.length
+  }
+
   /** What was pushed; a view that is good until the next push. */
   bytes(): Buffer {
     return this.#bytes.subarray(0, this.byteLength)

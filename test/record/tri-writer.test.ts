@@ -113,6 +113,17 @@ describe('records come back from a file with their places', () => {
     assert.deepEqual(await readBack(fileOf(records)), records)
   })
 
+  test('so small that their positions, and not their bytes, fill a block', async () => {
+    const random = seededRandom(seed())
+    let seqIx = 0n
+    const records = Array.from({ length: 20_000 }, (_, n) => {
+      seqIx += BigInt(1 + randomInteger(random, 900))
+      const place = { shardId: shardIdOf(0), sequenceNumber: number(0, seqIx, 1_767_225_700 + n), partitionKey: 'k' }
+      return { bytes: encodeMsgpack({}), place: { ...place, arrivedAtMs: n } }
+    })
+    assert.deepEqual(await readBack(fileOf(records)), records)
+  })
+
   test('with keys so long that positions take more room than records', async () => {
     const records = Array.from({ length: 500 }, (_, n) => ({
       bytes: encodeMsgpack({ n }),
