@@ -1,7 +1,8 @@
-import { type ChildProcess, fork } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import type { LocalEngineOptions } from '../../src/local/index.ts'
+import { wordsWith } from '../support/built.ts'
 
 /** An engine in a process of its own, so that it can be killed. It ends with the test that holds it. */
 export interface EngineProcess extends AsyncDisposable {
@@ -18,8 +19,9 @@ export interface EngineProcess extends AsyncDisposable {
 }
 
 export async function startEngineProcess(dataDir: string, options: LocalEngineOptions = {}): Promise<EngineProcess> {
-  const program = join(import.meta.dirname, 'engine-process.ts')
-  const child = fork(program, [dataDir, JSON.stringify(options)], { execArgv: ['--import', 'tsx'] })
+  const words = wordsWith('local/index', join(import.meta.dirname, 'engine-process.js'))
+  const argv = [...words, dataDir, JSON.stringify(options)]
+  const child = spawn(process.execPath, argv, { stdio: ['inherit', 'inherit', 'inherit', 'ipc'] })
   const exited = once(child, 'exit')
   const failed = exited.then(([code]) => {
     throw new Error(`the engine's process ended with ${code} before it listened`)

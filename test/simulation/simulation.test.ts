@@ -26,6 +26,7 @@ const seedsThatFoundBugs: [seed: number, what: string][] = [
   [82, 'a renewal finished a shard before the leases of its children were made'],
   [9499, 'a request of a worker that had left was carried out late and made it a member again'],
   [408, 'who had just woken up dealt a shard to one who was asleep when its owner died, which the bound did not know'],
+  [3603, 'a renewal of a dead worker was carried out seconds after its death, which the bound did not know'],
   [827, 'a shard was to wait for less than its clock can tell, and waited for ever'],
 ]
 

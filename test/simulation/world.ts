@@ -59,8 +59,7 @@ class World {
   readonly #machines: Machine[] = []
   readonly #written = new Map<string, number>()
   readonly #handled = new Map<string, Set<number>>()
-  /** Since when nobody has read a shard, and how many machines had something happen to them meanwhile. */
-  readonly #unread = new Map<string, { sinceMs: number; eventCount: number }>()
+  readonly #unread = new Map<string, Unread>()
   /** When no call is under way any more that was made while the lease database was bad. */
   #storeIsWellAtMs = 0
   #storeFaults = noStoreFaults
@@ -145,23 +144,29 @@ class World {
    * the next look is due at that moment. Should the successor die or fall asleep in its turn before it has taken the
    * shard, the others know when it has missed a renewal: `failoverMs / 3` and a round later. So it is with those who are
    * asleep when the owner dies, all of them together: who was asleep himself just before does not know that they are.
+   * What a machine that is dead or asleep had sent before counts from when it is carried out.
    */
   #checkUnread(): void {
     const running = this.#machines.filter(({ clock }) => clock.state === 'running')
-    const sleepersCount = running.length < this.#machines.length ? 1 : 0
+    const sleeperCount = running.length < this.#machines.length ? 1 : 0
     const read = new Set(running.flatMap(({ worker }) => worker.shardIds))
     if (this.#storeFaults !== noStoreFaults) this.#storeIsWellAtMs = this.#time.nowMs + longestAnswerMs
     const isWell = this.#time.nowMs > this.#storeIsWellAtMs && running.some(({ isStopping }) => !isStopping)
     if (!isWell) this.#unread.clear()
-    const open = new Set(readableLeases(this.#leases.all).map(({ name }) => name))
-    for (const name of this.#unread.keys()) if (read.has(name) || !open.has(name)) this.#unread.delete(name)
+    const unread = new Map(
+      readableLeases(this.#leases.all)
+        .filter(({ name }) => !read.has(name))
+        .map((lease) => [lease.name, lease]),
+    )
+    for (const name of this.#unread.keys()) if (!unread.has(name)) this.#unread.delete(name)
     if (!isWell) return
-    for (const name of open) {
-      if (read.has(name)) continue
-      const { sinceMs, eventCount } = this.#unread.get(name) ?? {
-        ...{ sinceMs: this.#time.nowMs, eventCount: sleepersCount },
-      }
-      this.#unread.set(name, { sinceMs, eventCount })
+    const owners = new Set(running.map(({ worker }) => worker.owner))
+    for (const [name, { owner, counter }] of unread) {
+      const known = this.#unread.get(name)
+      const isWrittenLate = known !== undefined && known.counter !== counter && !owners.has(owner)
+      const { sinceMs, eventCount } =
+        known === undefined || isWrittenLate ? { sinceMs: this.#time.nowMs, eventCount: sleeperCount } : known
+      this.#unread.set(name, { sinceMs, eventCount, counter })
       const boundMs = failoverMs + 2 * roundMs + eventCount * (failoverMs / 3 + 2 * roundMs)
       this.report.longestUnreadMs = Math.max(this.report.longestUnreadMs, this.#time.nowMs - sinceMs)
       if (this.#time.nowMs - sinceMs > boundMs) this.#blame(`${name} has been unread since ${sinceMs} ms`)
@@ -352,6 +357,15 @@ class World {
     const sorted = [...counts.values()].sort((left, right) => left - right)
     if ((sorted.at(-1) ?? 0) - (sorted[0] ?? 0) > 1) this.#blame(`shards are shared ${sorted.join(' : ')}`)
   }
+}
+
+/** A shard that nobody reads. */
+interface Unread {
+  sinceMs: number
+  /** How many machines had something happen to them meanwhile. */
+  eventCount: number
+  /** Of its lease. */
+  counter: number
 }
 
 interface Machine {

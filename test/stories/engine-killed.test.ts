@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict'
-import { type ChildProcess, fork } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import { parseConfig } from '../../src/config.ts'
 import { getStream, type PutOutcome } from '../../src/stream.ts'
+import { startEngineProcess } from '../local/start-engine-process.ts'
 
 /** A whole day of bad luck: producer and reader at work, and the engine under them is killed again and again. */
 const directory = mkdtempSync(join(tmpdir(), 'triton-killed-'))
@@ -23,7 +21,7 @@ const kills = 3
 
 test('with the engine killed (SIGKILL) again and again, every acknowledged record is read, and each key in order', async () => {
   const dataDir = join(directory, 'engine')
-  let engine = await startEngine(dataDir, { streams: [{ name: 'events', shardCount: 3 }] })
+  let engine = await startEngineProcess(dataDir, { streams: [{ name: 'events', shardCount: 3 }] })
   const { port } = new URL(engine.endpoint)
   const stream = getStream<Event>(
     'events',
@@ -56,9 +54,8 @@ test('with the engine killed (SIGKILL) again and again, every acknowledged recor
     for (let round = 0; round < 10; round++) await putRound()
     // Killed while requests are under way.
     const underWay = Promise.all([putRound(), putRound(), putRound()])
-    engine.child.kill('SIGKILL')
-    await engine.exited
-    engine = await startEngine(dataDir, { port: Number(port) })
+    await engine.kill()
+    engine = await startEngineProcess(dataDir, { port: Number(port) })
     await underWay
   }
   for (let round = 0; round < 10; round++) await putRound()
@@ -66,8 +63,7 @@ test('with the engine killed (SIGKILL) again and again, every acknowledged recor
   endWhenAllIsRead()
   await reading
   await stream.close()
-  engine.child.disconnect()
-  await engine.exited
+  await engine.stop()
 
   assert.equal(acknowledged.size, next * keyCount, 'every record has a number of its own')
   const highest = new Map<string, number>()
@@ -84,12 +80,4 @@ test('with the engine killed (SIGKILL) again and again, every acknowledged recor
 function numberOf(outcome: PutOutcome<Event>): string {
   assert.ok(outcome.ok, outcome.ok ? '' : outcome.error.message)
   return outcome.sequenceNumber
-}
-
-async function startEngine(dataDir: string, options: object) {
-  const program = fileURLToPath(new URL('../local/engine-process.ts', import.meta.url))
-  const child: ChildProcess = fork(program, [dataDir, JSON.stringify(options)], { execArgv: ['--import', 'tsx'] })
-  const exited = once(child, 'exit')
-  const [endpoint] = (await once(child, 'message')) as [string]
-  return { child, exited, endpoint }
 }

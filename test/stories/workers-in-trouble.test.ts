@@ -9,8 +9,7 @@ import { startTestEngine } from '../support/engine.ts'
 import { startPostgres, type TestPostgres } from '../support/postgres.ts'
 import { NumberedLoad } from '../support/reshard-load.ts'
 import { lasts } from '../support/soak.ts'
-import type { WorkerProcessSettings } from '../support/worker-process.ts'
-import { untilAll, WorkerProgram } from '../support/worker-program.ts'
+import { untilAll, type WorkerProcessSettings, WorkerProgram } from '../support/worker-program.ts'
 
 let engine: LocalEngine
 let api: KinesisApi

@@ -8,8 +8,7 @@ import { freshSqliteFile } from '../checkpoint/sqlite-file.ts'
 import { startTestEngine } from '../support/engine.ts'
 import { startPostgres, type TestPostgres } from '../support/postgres.ts'
 import { mergeShards, NumberedLoad, openShards, splitShard } from '../support/reshard-load.ts'
-import type { WorkerProcessSettings } from '../support/worker-process.ts'
-import { untilAll, WorkerProgram } from '../support/worker-program.ts'
+import { untilAll, type WorkerProcessSettings, WorkerProgram } from '../support/worker-program.ts'
 
 let engine: LocalEngine
 let api: KinesisApi

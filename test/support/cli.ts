@@ -1,24 +1,25 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { isBuildFresh, wordsWith } from './built.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 /**
  * What follows `node` on the program's command line: what users run, when it is built and nothing was changed since (it
  * starts in a third of the time), else the sources.
  */
-export const programWords = isBuildFresh()
+export const programWords = isBuildFresh
   ? [join(root, 'bin/triton.js')]
   : ['--import', 'tsx', join(root, 'src/cli/main.ts')]
 /** The same of the daemon, which ends with its stdin: so none is left behind by a test run that was killed. */
 export const tritondWords = [
   '--import',
   `data:text/javascript,process.stdin.on('end',()=>process.exit(1)).resume().unref()`,
-  ...(isBuildFresh() ? [join(root, 'bin/tritond.js')] : ['--import', 'tsx', join(root, 'src/cli/tritond-main.ts')]),
+  ...(isBuildFresh ? [join(root, 'bin/tritond.js')] : ['--import', 'tsx', join(root, 'src/cli/tritond-main.ts')]),
 ]
-const many = join(import.meta.dirname, 'cli-many.ts')
+const many = join(import.meta.dirname, 'cli-many.js')
 
 export interface CliResult {
   /** 128 and the signal's number never stand here: null when a signal ended it. */
@@ -71,7 +72,7 @@ export class CliPlace implements Disposable {
 
   /** Runs several command lines one after the other in one process, which saves starting it anew. */
   async runMany(commandLines: readonly (readonly string[])[], { env }: CliOptions = {}): Promise<CliResult[]> {
-    const child = spawn(process.execPath, ['--import', 'tsx', many], {
+    const child = spawn(process.execPath, wordsWith('cli/triton', many), {
       cwd: root,
       env: { ...this.env, ...env },
       stdio: 'pipe',
@@ -135,11 +136,4 @@ export class RunningCli implements AsyncDisposable {
   #tell(): void {
     for (const tell of this.#news.splice(0)) tell()
   }
-}
-
-function isBuildFresh(): boolean {
-  const built = statSync(join(root, 'dist/cli/main.js'), { throwIfNoEntry: false })
-  if (!built) return false
-  const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
-  return sources.every((file) => statSync(join(root, 'src', file)).mtimeMs < built.mtimeMs)
 }

@@ -2,7 +2,23 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import type { Diagnostic } from '../../src/diagnostics.ts'
-import type { WorkerProcessSettings } from './worker-process.ts'
+import { wordsWith } from './built.ts'
+
+export interface WorkerProcessSettings {
+  endpoint: string
+  stream: string
+  client: string
+  leases: string
+  failoverMs?: number
+  handOffMs?: number
+  /** How long handling a batch takes, in milliseconds. */
+  handlerMs?: number
+  workerId?: string
+  /** How long the first batch blocks the event loop, in milliseconds. */
+  blockMs?: number
+  startFrom?: 'oldest' | 'latest'
+  idlePollMs?: number
+}
 
 /** One line that a worker process printed. */
 export interface WorkerLine {
@@ -24,8 +40,8 @@ export class WorkerProgram implements AsyncDisposable {
   #listeners: (() => void)[] = []
 
   constructor(settings: WorkerProcessSettings) {
-    const program = join(import.meta.dirname, 'worker-process.ts')
-    this.child = spawn(process.execPath, ['--import', 'tsx', program, JSON.stringify(settings)], { stdio: 'pipe' })
+    const words = wordsWith('index', join(import.meta.dirname, 'worker-process.js'))
+    this.child = spawn(process.execPath, [...words, JSON.stringify(settings)], { stdio: 'pipe' })
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => this.#read(text))
     this.child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.stderr += text
