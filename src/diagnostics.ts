@@ -147,6 +147,8 @@ export type Diagnostic =
       reason: string
     }
   | { type: 'worker-started'; client: string; stream: string; owner: string }
+  /** From now on the others count it when they share out shards. */
+  | { type: 'worker-joined'; client: string; stream: string; owner: string }
   | { type: 'worker-stopped'; client: string; stream: string; owner: string }
   | {
       /** The shards or the leases could not be looked at; tried again at the next round. */ type: 'worker-hindered'

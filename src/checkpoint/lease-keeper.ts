@@ -111,21 +111,24 @@ export class LeaseKeeper implements AsyncDisposable {
   }
 
   #write(): Promise<void> {
-    this.#writing ??= this.#writeAll().finally(() => {
-      this.#writing = undefined
-    })
+    this.#writing ??= this.#writeAll()
     return this.#writing
   }
 
   async #writeAll(): Promise<void> {
     await Promise.resolve() // what is asked for in the same turn goes along
-    while (this.#isRenewalDue || [...this.#held.values()].some((lease) => lease.isUrgent)) {
-      const isRenewal = this.#isRenewalDue
-      this.#isRenewalDue = false
-      const due = [...this.#held.values()].filter((lease) => (isRenewal || lease.isUrgent) && this.isHeld(lease))
-      const isDone = await this.#writeThese(due)
-      if (!isDone) this.#renewLater(this.#options.failoverMs / 20)
-      else if (isRenewal) this.#renewLater()
+    try {
+      while (this.#isRenewalDue || [...this.#held.values()].some((lease) => lease.isUrgent)) {
+        const isRenewal = this.#isRenewalDue
+        this.#isRenewalDue = false
+        const due = [...this.#held.values()].filter((lease) => (isRenewal || lease.isUrgent) && this.isHeld(lease))
+        const isDone = await this.#writeThese(due)
+        if (!isDone) this.#renewLater(this.#options.failoverMs / 20)
+        else if (isRenewal) this.#renewLater()
+      }
+    } finally {
+      // In the turn in which nothing was urgent: what is asked for from now on must begin anew, not wait for a renewal.
+      this.#writing = undefined
     }
   }
 

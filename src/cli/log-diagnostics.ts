@@ -116,6 +116,8 @@ export function describeDiagnostic(news: Diagnostic): [level: Level, message: st
       return ['warn', `${news.stream}: ${news.reason}`]
     case 'worker-started':
       return ['info', `worker ${news.owner} of ${news.client} works on ${news.stream}`]
+    case 'worker-joined':
+      return ['info', `worker ${news.owner} is a member of ${news.client} on ${news.stream}`]
     case 'worker-stopped':
       return ['info', `worker ${news.owner} of ${news.client} has left ${news.stream}`]
     case 'worker-hindered':

@@ -27,7 +27,8 @@ export class BatchProgress<T> {
   /** Everything before this index is done. */
   #low = 0
   #doneCount = 0
-  #isAbandoned = false
+  /** Why whatever handlers still do with it counts no more. */
+  #abandoned: { reason: unknown } | undefined
 
   constructor(records: StreamRecord<T>[], options: BatchProgressOptions) {
     this.#records = records
@@ -77,6 +78,8 @@ export class BatchProgress<T> {
   async keep(records: readonly StreamRecord<T>[], sequenceNumber: string | undefined): Promise<void> {
     const { lease, kept } = this.#options
     if (lease.signal.aborted) throw lease.signal.reason
+    // The lease may still be ours, on its way to somebody else, and nothing of this batch is kept under it.
+    if (this.#abandoned !== undefined) throw this.#abandoned.reason
     const given = sequenceNumber ?? records.at(-1)?.sequenceNumber
     const before = kept()
     const last = records.findLastIndex((record) => record.sequenceNumber === given)
@@ -97,8 +100,8 @@ export class BatchProgress<T> {
   }
 
   /** Whatever handlers still do with it counts no more. */
-  abandon(): void {
-    this.#isAbandoned = true
+  abandon(reason: unknown): void {
+    this.#abandoned ??= { reason }
   }
 
   #isDone(record: StreamRecord<T>): boolean {
@@ -115,7 +118,7 @@ export class BatchProgress<T> {
   }
 
   #finish(records: readonly StreamRecord<T>[]): void {
-    if (this.#isAbandoned) return
+    if (this.#abandoned !== undefined) return
     if (records === this.#records && this.#parts === undefined) {
       this.#doneCount = records.length
       return
@@ -130,7 +133,7 @@ export class BatchProgress<T> {
   }
 
   #note(): void {
-    if (this.#isAbandoned) return
+    if (this.#abandoned !== undefined) return
     const before = this.#low
     if (this.#parts === undefined) this.#low = this.#doneCount
     else while (this.#parts.isDone[this.#low] === 1) this.#low += 1

@@ -11,12 +11,15 @@ export interface HandlerCall<T> {
   signal: AbortSignal
 }
 
-/** One attempt at these records of one shard: one call of `handler`, or one of `handleRecord` for each. */
+/**
+ * One attempt at these records of one shard: one call of `handler`, or one of `handleRecord` for each. A handler gets a list
+ * of its own: it may empty it as it goes, and the records must come again all the same when it fails.
+ */
 export async function callHandler<T>(records: StreamRecord<T>[], call: HandlerCall<T>): Promise<void> {
   const { settings, progress, signal } = call
   const { handler, handleRecord } = settings
   if (handler !== undefined) {
-    await handler(records, contextOf(records, call))
+    await handler(records.slice(), contextOf(records, call))
     return
   }
   for (const record of records) {

@@ -7,8 +7,9 @@ import { type Clock, sleep } from '../clock.ts'
  * prints answers the one under way. What it writes to stderr goes to ours; the last of it stands in messages.
  */
 export class ExecChild {
+  /** Resolves when nothing of it is left that could answer. */
+  readonly ended: Promise<void>
   readonly #child: ChildProcess
-  readonly #ended: Promise<void>
   #answer: { resolve: () => void; reject: (error: Error) => void } | undefined
   #rest = ''
   #lastWords = ''
@@ -19,7 +20,7 @@ export class ExecChild {
   #isTold = false
 
   /** `command` is given to a shell. */
-  constructor(command: string, environment: NodeJS.ProcessEnv) {
+  constructor(command: string, environment: NodeJS.ProcessEnv, clock: Clock) {
     this.#child = spawn('/bin/sh', ['-c', command], { env: environment, stdio: 'pipe', detached: true })
     this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => this.#hear(text))
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
@@ -28,7 +29,8 @@ export class ExecChild {
     })
     this.#child.stdin?.on('error', () => {}) // the end of the process tells it, with a reason
     this.#child.on('error', (error) => this.#fail(`it can't be started: ${error.message}`))
-    this.#ended = once(this.#child, 'close').then(
+    this.#child.once('exit', () => this.#cutOff(clock))
+    this.ended = once(this.#child, 'close').then(
       ([code, signal]) => {
         this.#hasEnded = true
         this.#fail(signal ? `it was ended by ${signal}` : `it ended with exit code ${code}`)
@@ -61,7 +63,7 @@ export class ExecChild {
     answered.catch(() => {}) // waited for below, when all is written
     for (const piece of pieces) {
       if (this.#child.stdin?.write(piece) === false) {
-        await Promise.race([once(this.#child.stdin, 'drain').catch(() => {}), this.#ended, answered.catch(() => {})])
+        await Promise.race([once(this.#child.stdin, 'drain').catch(() => {}), this.ended, answered.catch(() => {})])
       }
       if (this.#failure !== undefined) break
     }
@@ -73,13 +75,14 @@ export class ExecChild {
     this.#child.stdin?.end()
     if (this.isAlive) {
       const enough = new AbortController()
-      await Promise.race([this.#ended.then(() => enough.abort()), sleep(clock, patienceMs, enough.signal)])
+      await Promise.race([this.ended.then(() => enough.abort()), sleep(clock, patienceMs, enough.signal)])
     }
-    this.#kill()
-    await this.#ended
+    this.kill()
+    await this.ended
   }
 
-  #kill(): void {
+  /** At once, with all its children. */
+  kill(): void {
     const { pid } = this.#child
     if (pid === undefined || this.#hasEnded) return
     try {
@@ -87,6 +90,15 @@ export class ExecChild {
     } catch {
       // It has ended meanwhile.
     }
+  }
+
+  /** The shell has ended. What it left behind holds its pipes, and would have a batch wait for an answer for ever. */
+  async #cutOff(clock: Clock): Promise<void> {
+    const enough = new AbortController()
+    await Promise.race([this.ended.then(() => enough.abort()), sleep(clock, lastAnswerMs, enough.signal)])
+    if (this.#hasEnded) return
+    this.kill()
+    for (const pipe of [this.#child.stdin, this.#child.stdout, this.#child.stderr]) pipe?.destroy()
   }
 
   #hear(text: string): void {
@@ -112,7 +124,7 @@ export class ExecChild {
   /** It broke the rules: whatever it still prints or does counts no more. */
   #end(what: string): void {
     this.#fail(what)
-    this.#kill()
+    this.kill()
   }
 
   #fail(what: string): void {
@@ -144,5 +156,7 @@ function errorIn(line: string): string | undefined {
   }
 }
 
+/** What a program wrote before its end is read within this, in milliseconds. */
+const lastAnswerMs = 1_000
 const lastWordsLength = 1_000
 const longestLine = 1024 * 1024

@@ -27,12 +27,15 @@ export class ExecHandler implements AsyncDisposable {
   readonly #options: Required<ExecHandlerOptions>
   readonly #children = new Map<string, ExecChild>()
   readonly #closing = new Set<Promise<void>>()
+  /** All that have not ended yet. */
+  readonly #running = new Set<ExecChild>()
   readonly #stopObserving: () => void
   /** One child for all takes one batch at a time. */
   #turn: Promise<void> = Promise.resolve()
 
   constructor(options: ExecHandlerOptions) {
     this.#options = { children: 'shard', patienceMs: 5_000, environment: process.env, clock: systemClock, ...options }
+    process.on('exit', this.#killAll)
     this.#stopObserving = observe((news) => {
       if (news.type === 'lease-released' || news.type === 'lease-lost') this.#release(news.name)
     })
@@ -52,6 +55,12 @@ export class ExecHandler implements AsyncDisposable {
     this.#stopObserving()
     for (const key of [...this.#children.keys()]) this.#release(key)
     await Promise.all(this.#closing)
+    process.off('exit', this.#killAll)
+  }
+
+  /** Whoever ends us without waiting must not leave programs behind that are in groups of their own. */
+  readonly #killAll = () => {
+    for (const child of this.#running) child.kill()
   }
 
   async #handle(key: string, records: StreamRecord<string>[], signal: AbortSignal): Promise<void> {
@@ -73,8 +82,10 @@ export class ExecHandler implements AsyncDisposable {
     this.#children.delete(key)
     const untold = known?.takeUntold()
     if (untold !== undefined) throw untold
-    const { command, environment } = this.#options
-    const child = new ExecChild(command, { ...environment, ...(key === '' ? {} : { TRITON_SHARD: key }) })
+    const { command, environment, clock } = this.#options
+    const child = new ExecChild(command, { ...environment, ...(key === '' ? {} : { TRITON_SHARD: key }) }, clock)
+    this.#running.add(child)
+    void child.ended.then(() => this.#running.delete(child))
     this.#children.set(key, child)
     return child
   }

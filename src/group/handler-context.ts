@@ -14,7 +14,7 @@ export interface HandlerContext<T = unknown> {
   readonly signal: AbortSignal
   /**
    * Keeps that everything up to this record of the batch is handled; without one, all of the batch. Resolves when it is
-   * kept. Rejects with a LeaseLostError when the lease is lost, and with a TritonCheckpointError when the record was not
+   * kept. Rejects with a LeaseLostError when the lease is lost, with the signal's reason once it has fired, and with a TritonCheckpointError when the record was not
    * given with this context, lies before what is kept already, or the database can't be written.
    */
   checkpoint(record?: Pick<StreamRecord<T>, 'sequenceNumber'>): Promise<void>

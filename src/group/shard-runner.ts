@@ -248,7 +248,7 @@ export class ShardRunner<T> {
     this.state.handlerSinceMs = clock.monotonic()
     let returned: unknown
     try {
-      returned = handler(records, contextOf(records, call))
+      returned = handler(records.slice(), contextOf(records, call))
     } catch (error) {
       returned = Promise.reject(error)
     }
@@ -358,7 +358,7 @@ export class ShardRunner<T> {
   #abort(reason: unknown): void {
     this.#stopping.abort(reason)
     this.#life.abort(reason)
-    this.#progress?.abandon()
+    this.#progress?.abandon(reason)
     for (const cutOff of this.#cutOffs) cutOff()
   }
 

@@ -1,5 +1,6 @@
 import type { Counter, Gauge, Registry } from 'prom-client'
 import { type Diagnostic, observe } from '../diagnostics.ts'
+import { memberLeaseName } from './member-lease.ts'
 
 /** A worker's news as numbers, under the names that operators of KCL look for, in Prometheus' words. */
 export class WorkerMetrics implements Disposable {
@@ -7,6 +8,8 @@ export class WorkerMetrics implements Disposable {
   readonly #counters: ReturnType<typeof countersOf>
   readonly #stopObserving: () => void
   readonly #held = new Set<string>()
+  /** Its name among the group's workers while it is one of them. */
+  #member = ''
 
   private constructor(registry: Registry, counters: ReturnType<typeof countersOf>) {
     this.#registry = registry
@@ -31,10 +34,10 @@ export class WorkerMetrics implements Disposable {
     return this.#registry.contentType
   }
 
-  /** Whether it has joined its group. */
+  /** Whether it has joined its group. It may hold no shard: there can be more workers than shards. */
   readiness(): { isReady: boolean; lines: string[] } {
-    const isReady = this.#held.size > 0
-    return { isReady, lines: [`leases ${isReady ? `ok, ${this.#held.size}` : 'none yet'}`] }
+    const isReady = this.#member !== ''
+    return { isReady, lines: [`group ${isReady ? 'joined' : 'not joined'}`, `leases ${this.#held.size}`] }
   }
 
   [Symbol.dispose](): void {
@@ -45,12 +48,22 @@ export class WorkerMetrics implements Disposable {
   #count(news: Diagnostic): void {
     const { counters, gauges } = this.#counters
     switch (news.type) {
+      case 'worker-joined':
+        this.#member = news.owner
+        return
       case 'lease-taken':
         this.#held.add(news.name)
         gauges.leases.set({ stream: news.stream }, this.#held.size)
         return
+      case 'worker-stopped':
+        this.#member = ''
+        return
       case 'lease-released':
       case 'lease-lost':
+        if (news.name === memberLeaseName(this.#member)) {
+          this.#member = ''
+          return
+        }
         this.#held.delete(news.name)
         gauges.leases.set({ stream: news.stream }, this.#held.size)
         gauges.behind.remove({ stream: news.stream, shard: news.name })

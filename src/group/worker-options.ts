@@ -1,4 +1,5 @@
 import { hostname } from 'node:os'
+import { inspect } from 'node:util'
 import type { LeaseStore } from '../checkpoint/lease-store.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import type { Decode, StreamRecord } from '../consumer/stream-record.ts'
@@ -136,6 +137,7 @@ const defaults = {
 
 /** Refuses what no worker can do, before anything is asked of Kinesis or the database. */
 export function resolveWorkerSettings<T>(source: WorkerSource<T>, options: WorkerOptions<T>): WorkerSettings<T> {
+  checkShapes(options)
   const { concurrency = {}, checkpoint, random = systemRandom, clock = systemClock } = options
   const rhythm = checkpoint === 'manual' || checkpoint === undefined ? {} : checkpoint
   const settings: WorkerSettings<T> = {
@@ -169,39 +171,88 @@ export function resolveWorkerSettings<T>(source: WorkerSource<T>, options: Worke
   return settings
 }
 
-function check<T>(settings: WorkerSettings<T>): void {
-  if ((settings.handler === undefined) === (settings.handleRecord === undefined)) {
+/** What the compiler sees, where there was one. */
+function checkShapes<T>(options: WorkerOptions<T>): void {
+  const { handler, handleRecord, startFrom, onFailure, checkpoint, concurrency, workerId } = options
+  if ((handler === undefined) === (handleRecord === undefined)) {
     throw new ConfigError('a worker takes either the option handler or the option handleRecord')
   }
-  const { startFrom } = settings
-  if (startFrom instanceof Date && Number.isNaN(startFrom.getTime())) {
-    throw new ConfigError('option startFrom is no valid Date')
-  }
-  for (const [setting, least, option = setting] of leastNumbers) {
-    const value = settings[setting]
-    if (value === undefined || value >= least) continue
-    throw new ConfigError(`option ${option} is ${value}; it takes ${least} or more`)
+  const isPlace = typeof onFailure === 'object' && onFailure !== null && typeof onFailure.send === 'function'
+  const shapes: [option: string, value: unknown, isRight: boolean, right: string][] = [
+    ['handler', handler, typeof handler === 'function', 'a function'],
+    ['handleRecord', handleRecord, typeof handleRecord === 'function', 'a function'],
+    ['startFrom', startFrom, isStart(startFrom), '"oldest", "latest" or a valid Date'],
+    [
+      ...(['onFailure', onFailure] as const),
+      onFailure === 'stop-shard' || onFailure === 'skip' || isPlace,
+      '"stop-shard", "skip" or a place for dead letters, such as new DeadLetterStore(openStore("file:///var/dead"))',
+    ],
+    ['checkpoint', checkpoint, checkpoint === 'manual' || isObject(checkpoint), '"manual" or an object'],
+    ['concurrency', concurrency, isObject(concurrency), 'an object'],
+    ['workerId', workerId, isName(workerId), `a text of at most ${longestId} characters, without NUL`],
+  ]
+  for (const [option, value, isRight, right] of shapes) {
+    if (value === undefined || isRight) continue
+    throw new ConfigError(`option ${option} is ${described(value)}; it takes ${right}`)
   }
 }
 
-/** The third word is what a user wrote, where it is not called as the setting is. */
-const leastNumbers = [
-  ['failoverMs', 200],
-  ['handOffMs', 0],
-  ['shardConcurrency', 1, 'concurrency.shards'],
-  ['keysWithinShard', 1, 'concurrency.keysWithinShard'],
-  ['batchRecords', 1],
-  ['checkpointMs', 1, 'checkpoint.everyMs'],
-  ['checkpointRecords', 1, 'checkpoint.everyRecords'],
-  ['retries', 0],
-  ['retryMs', 0],
-  ['stoppedRetryMs', 0],
-  ['stuckMs', 1],
-  ['prefetchBytes', 1],
-  ['idlePollMs', 0],
-  ['callsPerSecond', 1],
-  ['auditMs', 1],
-] as const satisfies [setting: keyof WorkerSettings<unknown>, least: number, option?: string][]
+function isStart(value: unknown): boolean {
+  return value instanceof Date ? !Number.isNaN(value.getTime()) : value === 'oldest' || value === 'latest'
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null
+}
+
+function isName(value: unknown): boolean {
+  return typeof value === 'string' && value.length <= longestId && !/[\0\p{Surrogate}]/u.test(value)
+}
+
+function described(value: unknown): string {
+  return typeof value === 'string' ? JSON.stringify(value) : isObject(value) ? inspect(value) : String(value)
+}
+
+function check<T>(settings: WorkerSettings<T>): void {
+  for (const [setting, least, kind, option = setting] of numbers) {
+    const value: unknown = settings[setting]
+    if (value === undefined) continue
+    const isRight =
+      typeof value === 'number' &&
+      value >= least &&
+      (kind !== 'count' || Number.isInteger(value) || value === Number.POSITIVE_INFINITY) &&
+      (kind !== 'finite' || Number.isFinite(value))
+    const what = kind === 'count' ? 'a whole number, ' : 'a number, '
+    if (!isRight) throw new ConfigError(`option ${option} is ${described(value)}; it takes ${what}${least} or more`)
+  }
+}
+
+/** The last word is what a user wrote, where it is not called as the setting is. */
+const numbers = [
+  ['failoverMs', 200, 'finite'],
+  ['handOffMs', 0, 'any'],
+  ['shardConcurrency', 1, 'count', 'concurrency.shards'],
+  ['keysWithinShard', 1, 'count', 'concurrency.keysWithinShard'],
+  ['batchRecords', 1, 'count'],
+  ['checkpointMs', 1, 'any', 'checkpoint.everyMs'],
+  ['checkpointRecords', 1, 'count', 'checkpoint.everyRecords'],
+  ['retries', 0, 'count'],
+  ['retryMs', 0, 'finite'],
+  ['stoppedRetryMs', 0, 'any'],
+  ['stuckMs', 1, 'any'],
+  ['prefetchBytes', 1, 'any'],
+  ['idlePollMs', 0, 'finite'],
+  ['callsPerSecond', 1, 'any'],
+  ['auditMs', 1, 'any'],
+] as const satisfies [
+  setting: keyof WorkerSettings<unknown>,
+  least: number,
+  kind: 'any' | 'finite' | 'count',
+  option?: string,
+][]
+
+/** With what is added to it, and as the name of a lease, it still fits into a column. */
+const longestId = 200
 
 /** Two processes that were given the same id are told apart, and so are two lives of one process. */
 function ownerName(workerId = `${hostname()}-${process.pid}`, random: Random): string {

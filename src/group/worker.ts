@@ -193,7 +193,9 @@ export class Worker<T> implements AsyncDisposable {
     const name = memberLeaseName(this.owner)
     const create: LeaseChange = { type: 'create', name }
     const found = leases.find((lease) => lease.name === name) ?? newLease(name)
-    await this.#keeper.take([found], [...changes, create])
+    const taken = await this.#keeper.take([found], [...changes, create])
+    const { client, stream } = this.#settings
+    if (taken.length > 0) report({ type: 'worker-joined', client, stream, owner: this.owner })
   }
 
   async #leave(): Promise<void> {

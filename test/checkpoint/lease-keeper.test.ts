@@ -7,7 +7,7 @@ import { MemoryLeaseStore } from '../../src/checkpoint/memory-lease-store.ts'
 import { LeaseLostError, TritonCheckpointError } from '../../src/errors.ts'
 import { shardIdOf } from '../../src/kinesis/shard.ts'
 import { at } from '../contracts/checkpoint-store.contract.ts'
-import { ManualClock } from '../support/manual-clock.ts'
+import { ManualClock, settle } from '../support/manual-clock.ts'
 
 const place = { client: 'c', stream: 's', failoverMs: 5_000 }
 const shard = shardIdOf(0)
@@ -153,6 +153,23 @@ test('writes of one turn are one transaction, in which the last checkpoint count
   await Promise.all(writes)
   assert.equal(transactionCount, 1)
   assert.deepEqual(await store.checkpoints.load('c', 's'), new Map([at(0, 3), at(1, 3)]))
+})
+
+test('a write that is asked for while the one before is being settled does not wait for the next renewal', async (t) => {
+  const { store, keeperOf } = await open(t)
+  const [held] = await keeperOf('a').take(await store.list('c', 's'))
+  assert.ok(held)
+  for (let turns = 0; turns < 30; turns++) {
+    await held.write()
+    for (let turn = 0; turn < turns; turn++) await Promise.resolve()
+    let isWritten = false
+    const writing = held.write().then(() => {
+      isWritten = true
+    })
+    writing.catch(() => {}) // told by the assertion
+    await settle()
+    assert.ok(isWritten, `asked for ${turns} turns after the one before`)
+  }
 })
 
 test('a released lease is free at once and holds its last checkpoint', async (t) => {

@@ -234,7 +234,7 @@ process.stdin.on('data', (chunk) => {
     await untilLines(file, 2, worker.running)
     const [unknown] = await place.runMany([['workers', 'reset', '77', '-s', 'orders', '--yes']])
     assert.equal(unknown?.exitCode, 2)
-    assert.match(unknown?.stderr ?? '', /no lease of shardId-000000000077/)
+    assert.match(unknown?.stderr ?? '', /has no shardId-000000000077, and billing no lease of it/)
     await worker.stop()
   })
 

@@ -56,3 +56,30 @@ test('answers that look like none are one: only an object with an error says tha
   await using exec = open(`while read line; do echo '{"error":{"why":1}}'; done`)
   await assert.rejects(exec.handle(batchOf('a'), contextOf()), /\{"why":1\}/)
 })
+
+test('a program that ends while a child of its own holds its pipes fails its batch all the same', async () => {
+  await using exec = open('sleep 1000 & echo "I leave a child" >&2; exit 4')
+  await assert.rejects(exec.handle(batchOf('a'), contextOf()), /exit code 4; its last words: I leave a child/)
+})
+
+test('there is one program for each shard, or one for all, which gets one batch at a time', async () => {
+  const other = 'shardId-000000000001'
+  const command = 'while read line; do echo "{\\"error\\":\\"$$ $TRITON_SHARD\\"}"; done'
+  for (const children of ['shard', 'one'] as const) {
+    await using exec = new ExecHandler({
+      ...{ command, input: 'json', children },
+      environment: { PATH: '/usr/bin:/bin' },
+    })
+    const heard: string[] = []
+    const ask = (id: string) =>
+      exec.handle(batchOf('a'), { ...contextOf(), shardId: id }).catch((error) => heard.push(error.message))
+    for (const _ of [1, 2]) await Promise.all([shardId, other].map(ask))
+    const answers = new Set(heard)
+    assert.equal(heard.length, 4)
+    assert.equal(answers.size, children === 'one' ? 1 : 2, [...answers].join())
+    assert.equal(
+      heard.some((answer) => answer.endsWith(other)),
+      children === 'shard',
+    )
+  }
+})

@@ -5,13 +5,15 @@ import { type Diagnostic, observe } from '../../src/diagnostics.ts'
 import { LeaseLostError, TritonCheckpointError } from '../../src/errors.ts'
 import type { DeadLetter } from '../../src/group/failure-policy.ts'
 import type { HandlerContext } from '../../src/group/handler-context.ts'
+import { releaseShard } from '../../src/group/seize-shards.ts'
 import {
   ConfigError,
   type CreateWorkerOptions,
   createWorker,
+  deadLettersTo,
   getStream,
   parseConfig,
-  type Stream,
+  Stream,
   type StreamRecord,
 } from '../../src/index.ts'
 import type { LocalEngine } from '../../src/local/index.ts'
@@ -148,6 +150,34 @@ describe('a handler', () => {
     ])
   })
 
+  test('that empties its list as it goes gets all of it again when it fails, and is kept when it does not', async () => {
+    for (const isPromised of [false, true]) {
+      await using place = await freshPlace()
+      await place.put(numbered(6))
+      const got: string[] = []
+      let lastNumber = ''
+      let callCount = 0
+      using heard = new Heard()
+      const worker = place.open({
+        handler: (records) => {
+          callCount += 1
+          for (let record = records.shift(); record !== undefined; record = records.shift()) {
+            got.push(record.data ?? '')
+            lastNumber = record.sequenceNumber
+            if (callCount === 1 && got.length === 3) throw new Error('in the middle')
+          }
+          return isPromised ? settle() : undefined
+        },
+      })
+      await using _ = worker
+      await heard.until(() => heard.of('batch-handled').some(({ recordCount }) => recordCount === 6))
+      assert.deepEqual(got, [...numbered(3), ...numbered(6)])
+      await worker.close()
+      const [kept] = (await place.leases.checkpoints.load('c', place.name)).values()
+      assert.equal(kept?.sequenceNumber, lastNumber)
+    }
+  })
+
   test('a poison record costs itself: the batch is halved until it stands alone, then skipped and told', async () => {
     await using place = await freshPlace()
     await place.put(numbered(64))
@@ -236,6 +266,31 @@ describe('a handler', () => {
     assert.match(heard.of('shard-stopped')[0]?.reason ?? '', /could not be kept in a list: Error: disk full/)
   })
 
+  test('a dead letter can go to a stream, under the key that its record had', async () => {
+    await using place = await freshPlace()
+    await using dead = await freshPlace()
+    const definition = { ...dead.stream.definition, format: 'msgpack' as const }
+    await using letters = new Stream<Record<string, unknown>>(definition)
+    await place.put(['good', 'bad', 'fine'], (text) => `key of ${text}`)
+    const got: string[] = []
+    using heard = new Heard()
+    await using _ = place.open({
+      ...{ retries: 0, onFailure: deadLettersTo(letters) },
+      handler: (records) => {
+        if (dataOf(records).includes('bad')) throw new Error('poison')
+        got.push(...(dataOf(records) as string[]))
+      },
+    })
+    await heard.until(() => got.includes('fine') && got.includes('good'))
+    for await (const { data, partitionKey } of letters.buildIteratorForAll()) {
+      assert.equal(partitionKey, 'key of bad')
+      assert.equal(String(data?.['bytes']), 'bad')
+      const { client, stream, shardId, reason } = data ?? {}
+      assert.deepEqual([client, stream, shardId, reason], ['c', place.name, 'shardId-000000000000', 'Error: poison'])
+      break
+    }
+  })
+
   test('records of different keys run side by side, each key in order; the checkpoint follows the lowest', async () => {
     await using place = await freshPlace()
     const texts = Array.from({ length: 40 }, (_, index) => `${index % 4} ${Math.floor(index / 4)}`)
@@ -271,6 +326,39 @@ describe('a handler', () => {
     await worker.close()
     assert.equal((await place.leases.checkpoints.load('c', place.name)).size, 0, 'the lowest is not done')
     gates.get('0 0')?.()
+  })
+
+  test('is kept by count, by time, and when its shard is given back, whichever comes first', async () => {
+    await using place = await freshPlace()
+    await place.put(numbered(12))
+    const numbers: string[] = []
+    const news = new News()
+    const kept = async () => [...(await place.leases.checkpoints.load('c', place.name)).values()][0]?.sequenceNumber
+    const untilKept = async (number: string | undefined) => {
+      while ((await kept()) !== number) await settle()
+    }
+    const open = (checkpoint: { everyMs?: number; everyRecords?: number }) =>
+      place.open({
+        ...{ checkpoint, failoverMs: 3_600_000, batchRecords: 5 },
+        handler: async (records) => {
+          await settle() // what was to be kept of the batches before is
+          numbers.push(...records.map(({ sequenceNumber }) => sequenceNumber))
+          news.tell()
+        },
+      })
+    const byCount = open({ everyRecords: 10, everyMs: 3_600_000 })
+    await using _ = byCount
+    await news.until(() => numbers.length === 12)
+    await untilKept(numbers[9])
+    await settle()
+    assert.equal(await kept(), numbers[9], 'two are not enough')
+    await byCount.close()
+    assert.equal(await kept(), numbers[11])
+    await place.put(numbered(3))
+    await using byTime = open({ everyMs: 5 })
+    await news.until(() => numbers.length === 15)
+    await untilKept(numbers[14])
+    assert.ok(byTime)
   })
 
   test('checkpoints by hand: nothing else counts', async () => {
@@ -336,8 +424,6 @@ describe('a handler', () => {
     assert.match(String(refusals[0]), /never goes back/)
     assert.match(String(refusals[1]), /was not given to the handler/)
     await worker.close()
-    const [context] = kept
-    assert.ok(context?.signal.aborted === false || context?.signal.aborted)
     await assert.rejects((kept[1] as HandlerContext<string>).checkpoint(), LeaseLostError)
   })
 
@@ -430,6 +516,58 @@ describe('a handler', () => {
     assert.ok(again)
   })
 
+  test('hears by its signal that the lease was taken, and can keep nothing under it', async () => {
+    await using place = await freshPlace()
+    await place.put(['taken'])
+    const refusals: unknown[] = []
+    let context: HandlerContext<string> | undefined
+    const news = new News()
+    const worker = place.open({
+      failoverMs: 2_000,
+      handler: async (_, given) => {
+        if (context !== undefined) return // it comes again: the shard is free, and nobody else is there
+        context = given
+        news.tell()
+        await new Promise<void>((resolve) => given.signal.addEventListener('abort', () => resolve()))
+        await given.checkpoint().catch((error: unknown) => refusals.push(given.signal.reason, error))
+        news.tell()
+      },
+    })
+    await using _ = worker
+    await news.until(() => context !== undefined)
+    const seizure = { store: place.leases, client: 'c', stream: place.name, by: 'somebody else' }
+    assert.equal(await releaseShard(seizure, 'shardId-000000000000'), worker.owner)
+    await news.until(() => refusals.length === 2)
+    for (const refusal of refusals) assert.ok(refusal instanceof LeaseLostError, String(refusal))
+  })
+
+  test('that is cut off can keep nothing any more, also while the lease is not given back yet', async () => {
+    await using place = await freshPlace()
+    await place.put(['late'])
+    let outcome: unknown
+    let isInside = false
+    const news = new News()
+    const worker = place.open({
+      handOffMs: 5,
+      handler: async (_, context) => {
+        isInside = true
+        news.tell()
+        await new Promise<void>((resolve) => context.signal.addEventListener('abort', () => resolve()))
+        outcome = await context.checkpoint().then(
+          () => 'kept',
+          (error: unknown) => error,
+        )
+        news.tell()
+      },
+    })
+    await using _ = worker
+    await news.until(() => isInside)
+    await worker.close()
+    await news.until(() => outcome !== undefined)
+    assert.match(String(outcome), /time is up|given back/)
+    assert.equal((await place.leases.checkpoints.load('c', place.name)).size, 0)
+  })
+
   test('no more shards are handled at the same time than was asked for', async () => {
     await using place = await freshPlace(6)
     await place.put(numbered(60), (text) => text)
@@ -509,7 +647,15 @@ describe('a group starts', () => {
 
   test('at latest: what comes after the first start, also when nothing was kept before a crash', async () => {
     await using place = await freshPlace()
-    await place.leases.checkpoints.pinStart('c', place.name, Date.now())
+    await place.put(['early'])
+    const putMs = Date.now()
+    while (Date.now() <= putMs) await settle() // the start is kept as a time: it must be a later one
+    using heard = new Heard()
+    const crashing = place.open({ startFrom: 'latest', checkpoint: 'manual', handler: () => {} })
+    await using __ = crashing
+    await heard.until(() => heard.of('shard-started').length > 0)
+    await crashing.close()
+    assert.equal((await place.leases.checkpoints.load('c', place.name)).size, 0)
     await place.put(['while nobody worked'])
     const got: string[] = []
     const news = new News()
@@ -532,17 +678,35 @@ describe('a group starts', () => {
 test('options that no worker can have are refused before anything begins', async () => {
   await using place = await freshPlace()
   const handler = () => {}
+  // What no compiler saw.
+  const wrongTypes: [object, RegExp][] = [
+    [{ handler: 'handle' }, /option handler is "handle"; it takes a function/],
+    [{ failoverMs: '5000' }, /option failoverMs is "5000"; it takes a number, 200 or more/],
+    [{ startFrom: 'newest' }, /option startFrom is "newest"; it takes "oldest", "latest"/],
+    [{ onFailure: 'dead-letter' }, /option onFailure is "dead-letter"; it takes .* a place for dead letters/],
+    [{ onFailure: null }, /option onFailure is null/],
+    [{ checkpoint: 'auto' }, /option checkpoint is "auto"; it takes "manual" or an object/],
+    [{ concurrency: 4 }, /option concurrency is 4; it takes an object/],
+    [{ workerId: 7 }, /option workerId is 7; it takes a text/],
+  ]
   const wrong: [Partial<CreateWorkerOptions<string>>, RegExp][] = [
     [{}, /either the option handler or the option handleRecord/],
     [{ handler, handleRecord: handler }, /either the option handler or the option handleRecord/],
-    [{ handler, startFrom: new Date(Number.NaN) }, /no valid Date/],
+    [{ handler, startFrom: new Date(Number.NaN) }, /option startFrom is Invalid Date; it takes .* a valid Date/],
     [{ handler, failoverMs: 10 }, /failoverMs is 10/],
     [{ handler, concurrency: { keysWithinShard: 0 } }, /option concurrency.keysWithinShard is 0/],
-    [{ handler, concurrency: { shards: 0 } }, /option concurrency.shards is 0; it takes 1 or more/],
+    [{ handler, concurrency: { shards: 0 } }, /option concurrency.shards is 0; it takes a whole number, 1 or more/],
     [{ handler, checkpoint: { everyMs: 0 } }, /option checkpoint.everyMs is 0/],
     [{ handler, checkpoint: { everyRecords: -1 } }, /option checkpoint.everyRecords is -1/],
-    [{ handler, idlePollMs: -1 }, /option idlePollMs is -1; it takes 0 or more/],
+    [{ handler, idlePollMs: -1 }, /option idlePollMs is -1; it takes a number, 0 or more/],
     [{ handler, batchRecords: Number.NaN }, /batchRecords is NaN/],
+    [{ handler, batchRecords: 1.5 }, /option batchRecords is 1.5; it takes a whole number, 1 or more/],
+    [{ handler, failoverMs: Number.POSITIVE_INFINITY }, /failoverMs is Infinity/],
+    [{ handler, workerId: 'x'.repeat(300) }, /option workerId is "x+"; it takes a text of at most 200 characters/],
+    ...wrongTypes.map(([options, why]): [Partial<CreateWorkerOptions<string>>, RegExp] => [
+      { ...('handler' in options ? {} : { handler }), ...(options as Partial<CreateWorkerOptions<string>>) },
+      why,
+    ]),
   ]
   for (const [options, why] of wrong) {
     assert.throws(
@@ -561,4 +725,13 @@ test('a closed stream ends its workers, which give their shards back', async () 
   await worker.close()
   const leases = await place.leases.list('c', place.name)
   assert.deepEqual(new Set(leases.map(({ owner }) => owner)), new Set(['']))
+})
+
+test('what no worker can be made of is refused with the right form', () => {
+  const make = (options: object) => () => createWorker(options as CreateWorkerOptions<string>)
+  assert.throws(make({ handler: () => {} }), /option stream is not what getStream answers/)
+  const stream = { openWorker: () => {} }
+  for (const leases of [null, 7, { load: () => {} }]) {
+    assert.throws(make({ stream, leases, handler: () => {} }), /option leases is not an address such as sqlite:/)
+  }
 })

@@ -1,65 +1,20 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { MemoryLeaseStore } from '../../src/checkpoint/memory-lease-store.ts'
-import { type Diagnostic, observe } from '../../src/diagnostics.ts'
 import { auditLeases, uncoveredBy } from '../../src/group/audit-leases.ts'
+import { resetShards, withDescendants } from '../../src/group/seize-shards.ts'
 import { Worker } from '../../src/group/worker.ts'
 import { createAwsKinesisApi } from '../../src/index.ts'
 import { maxHashKey } from '../../src/kinesis/hash-key.ts'
 import { type Shard, shardIdOf } from '../../src/kinesis/shard.ts'
-import { seededRandom } from '../../src/random.ts'
-import { MachineClock, SimulatedTime } from '../simulation/simulated-time.ts'
 import { startTestEngine } from '../support/engine.ts'
-import { ReshardModel } from '../support/reshard-model.ts'
+import { WorkerScene } from '../support/worker-scene.ts'
 
 const decode = (bytes: Uint8Array) => ({ data: Buffer.from(bytes).toString() })
 
-/** One stream, one lease store and workers, on simulated time. */
-class Scene implements Disposable {
-  readonly time = new SimulatedTime()
-  readonly clock = new MachineClock(this.time, 0)
-  readonly stream = new ReshardModel(2)
-  readonly leases = new MemoryLeaseStore({ clock: this.clock })
-  readonly got: string[] = []
-  readonly news: Diagnostic[] = []
-  readonly #stop = observe((news) => this.news.push(news))
-
-  start(): Worker<string> {
-    return new Worker<string>(
-      { api: this.stream, stream: 'model', decode, leases: this.leases, closesLeases: false },
-      {
-        ...{ client: 'c', clock: this.clock, random: seededRandom(this.time.nowMs), auditMs: 5_000, idlePollMs: 1_000 },
-        handler: (records) => void this.got.push(...records.map(({ data = '' }) => data)),
-      },
-    )
-  }
-
-  async close(worker: Worker<string>): Promise<void> {
-    const closing = worker.close()
-    await this.time.run(15_000)
-    await closing
-  }
-
-  of<T extends Diagnostic['type']>(type: T): Extract<Diagnostic, { type: T }>[] {
-    return this.news.filter((news) => news.type === type) as Extract<Diagnostic, { type: T }>[]
-  }
-
-  async leaseNames(): Promise<string[]> {
-    const leases = await this.leases.list('c', 'model')
-    return leases
-      .map(({ name }) => name)
-      .filter((name) => name.startsWith('shardId'))
-      .sort()
-  }
-
-  [Symbol.dispose](): void {
-    this.#stop()
-  }
-}
-
 describe('reshards', () => {
   test('a finished parent keeps its lease until every child has moved on', async () => {
-    using scene = new Scene()
+    using scene = new WorkerScene()
     const worker = scene.start()
     await scene.time.run(2_000)
     scene.stream.putInto(0, 'parent')
@@ -77,7 +32,7 @@ describe('reshards', () => {
   })
 
   test('a worker that starts in the middle walks the lineage: parents first, children from their beginning', async () => {
-    using scene = new Scene()
+    using scene = new WorkerScene()
     scene.stream.putInto(0, 'a')
     const [low, high] = scene.stream.split(0)
     scene.stream.putInto(low, 'b')
@@ -91,7 +46,7 @@ describe('reshards', () => {
   })
 
   test('a shard that retention took is told, and its children go on', async () => {
-    using scene = new Scene()
+    using scene = new WorkerScene()
     scene.stream.putInto(0, 'first')
     const worker = scene.start()
     await scene.time.run(3_000)
@@ -109,7 +64,7 @@ describe('reshards', () => {
   })
 
   test('an empty listing removes nothing, and is asked for again', async () => {
-    using scene = new Scene()
+    using scene = new WorkerScene()
     let isEmpty = true
     const { listShards } = scene.stream
     scene.stream.listShards = async (stream) => (isEmpty ? [] : listShards.call(scene.stream, stream))
@@ -127,8 +82,55 @@ describe('reshards', () => {
     await scene.close(worker)
   })
 
+  test('a listing that shows no shard for some hash keys is told, and asked for again until it is whole', async () => {
+    using scene = new WorkerScene()
+    let isTorn = true
+    const { listShards } = scene.stream
+    scene.stream.listShards = async (stream) => {
+      const shards = await listShards.call(scene.stream, stream)
+      return isTorn ? shards.slice(1) : shards
+    }
+    scene.stream.putInto(0, 'in the hole')
+    const worker = scene.start()
+    await scene.time.run(10_000)
+    assert.deepEqual(await scene.leaseNames(), [shardIdOf(1)])
+    const [hole] = scene.of('listing-hole')
+    assert.deepEqual([hole?.startHashKey, hole?.endHashKey], ['0', String(2n ** 127n - 1n)])
+    isTorn = false
+    await scene.time.run(10_000)
+    assert.deepEqual(scene.got, ['in the hole'])
+    await scene.close(worker)
+  })
+
+  test('a shard that is to be read anew is, with all that came of it, parents first', async () => {
+    using scene = new WorkerScene()
+    const worker = scene.start()
+    scene.stream.putInto(0, 'parent')
+    scene.stream.putInto(1, 'other')
+    const [low, high] = scene.stream.split(0)
+    scene.stream.putInto(low, 'low')
+    const [lowest] = scene.stream.split(low)
+    scene.stream.putInto(lowest, 'lowest')
+    scene.stream.putInto(high, 'high')
+    await scene.time.run(20_000)
+    assert.equal(scene.got.length, 5)
+    const listed = await scene.stream.listShards('model')
+    const shards = withDescendants(shardIdOf(0), listed, await scene.leases.list('c', 'model'))
+    assert.deepEqual(
+      shards.map(({ shardId }) => shardId),
+      [0, low, high, lowest, lowest + 1].map(shardIdOf),
+    )
+    const seizure = { store: scene.leases, client: 'c', stream: 'model', by: 'operator' }
+    await resetShards(seizure, shards)
+    await scene.time.run(20_000)
+    const again = scene.got.slice(5)
+    assert.deepEqual([...again].sort(), ['high', 'low', 'lowest', 'parent'])
+    assert.ok(again[0] === 'parent' && again.indexOf('low') < again.indexOf('lowest'), again.join())
+    await scene.close(worker)
+  })
+
   test('a lease that somebody removed is a hole: made again, and told', async () => {
-    using scene = new Scene()
+    using scene = new WorkerScene()
     const worker = scene.start()
     await scene.time.run(2_000)
     await scene.close(worker)

@@ -1,7 +1,5 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import pg from 'pg'
-import { openLeaseStore } from '../../src/checkpoint/open-checkpoint-store.ts'
 import { createAwsKinesisApi } from '../../src/kinesis/aws-kinesis-api.ts'
 import type { KinesisApi } from '../../src/kinesis/kinesis-api.ts'
 import type { LocalEngine } from '../../src/local/index.ts'
@@ -9,6 +7,7 @@ import { startTestEngine } from '../support/engine.ts'
 import { startPostgres, type TestPostgres } from '../support/postgres.ts'
 import { NumberedLoad } from '../support/reshard-load.ts'
 import { lasts } from '../support/soak.ts'
+import { troubledPostgres, troubledSqlite } from '../support/troubled-leases.ts'
 import { untilAll, type WorkerProcessSettings, WorkerProgram } from '../support/worker-program.ts'
 
 let engine: LocalEngine
@@ -27,31 +26,26 @@ after(async () => {
   await postgres.close()
 })
 
-async function begin(options: Partial<WorkerProcessSettings> = {}) {
+const databases = {
+  SQLite: () => troubledSqlite(),
+  PostgreSQL: () => troubledPostgres(postgres),
+}
+
+async function begin(kind: keyof typeof databases, options: Partial<WorkerProcessSettings> = {}) {
   const stream = `trouble-${streamCount++}`
   await api.createStream(stream, 4)
-  const leases = await postgres.createDatabase()
-  await using store = openLeaseStore(leases)
-  await store.init()
+  const leases = await databases[kind]()
   const settings = {
     endpoint: engine.endpoint,
     stream,
     client: 'c',
-    leases,
+    leases: leases.address,
     idlePollMs: 50,
     failoverMs: 1_000,
     ...options,
   }
-  return { stream, settings, load: new NumberedLoad(api, stream) }
-}
-
-/** Runs SQL in the database of the leases, from another connection. */
-async function run(url: string, ...statements: string[]): Promise<pg.Client> {
-  const client = new pg.Client(url)
-  await client.connect()
-  client.on('error', () => {}) // the server may go away with it
-  for (const sql of statements) await client.query(sql)
-  return client
+  const load = new NumberedLoad(api, stream)
+  return { stream, settings, load, leases, [Symbol.asyncDispose]: () => leases[Symbol.asyncDispose]() }
 }
 
 function handled(programs: readonly WorkerProgram[]): Set<string> {
@@ -88,97 +82,105 @@ async function nothingIsLost(programs: readonly WorkerProgram[], load: NumberedL
   assert.deepEqual(load.faultsIn(inOrder(programs), true), [])
 }
 
-test('a lease database that goes down: the workers stop handling in time, and go on when it is back', async () => {
-  const { settings, load } = await begin()
-  await using first = new WorkerProgram(settings)
-  await using second = new WorkerProgram(settings)
-  const programs = [first, second]
-  await bothWork(programs)
-  load.start()
-  await first.until(() => first.records.length > 50)
-  await postgres.stop('immediate')
-  await untilAll(programs, () => programs.every((program) => program.shardIds.size === 0))
-  for (const { reason } of first.news('lease-lost')) assert.match(reason, /could not be renewed for 1000 ms/)
-  const countWhenDown = handled(programs).size
-  await load.stop()
-  await staysIdle(programs, lasts(60_000, 0))
-  await postgres.start()
-  await load.putRounds(3)
-  await untilAll(programs, () => programs.every((program) => program.shardIds.size === 2))
-  await nothingIsLost(programs, load)
-  assert.ok(handled(programs).size > countWhenDown)
-})
-
-test('a lease database in which nothing moves for longer than failoverMs loses nothing', async () => {
-  const { settings, load } = await begin()
-  await using first = new WorkerProgram(settings)
-  await using second = new WorkerProgram(settings)
-  const programs = [first, second]
-  await bothWork(programs)
-  load.start()
-  const client = await run(settings.leases, 'BEGIN', 'LOCK TABLE triton_lease IN ACCESS EXCLUSIVE MODE')
-  try {
+for (const kind of ['SQLite', 'PostgreSQL'] as const) {
+  test(`a lease database that is down: the workers stop handling in time, and go on when it is back, with ${kind}`, async () => {
+    await using place = await begin(kind)
+    const { settings, load, leases } = place
+    await using first = new WorkerProgram(settings)
+    await using second = new WorkerProgram(settings)
+    const programs = [first, second]
+    await bothWork(programs)
+    load.start()
+    await first.until(() => first.records.length > 50)
+    await leases.goAway()
     await untilAll(programs, () => programs.every((program) => program.shardIds.size === 0))
-    await client.query('COMMIT')
-  } finally {
-    await client.end()
-  }
-  await bothWork(programs)
-  await nothingIsLost(programs, load)
-})
+    for (const { reason } of first.news('lease-lost')) assert.match(reason, /could not be renewed for 1000 ms/)
+    const countWhenDown = handled(programs).size
+    await load.stop()
+    await staysIdle(programs, lasts(60_000, 0))
+    await leases.comeBack()
+    await load.putRounds(3)
+    await untilAll(programs, () => programs.every((program) => program.shardIds.size === 2))
+    await nothingIsLost(programs, load)
+    assert.ok(handled(programs).size > countWhenDown)
+  })
 
-test('a lease database that turns read-only is told, and nothing is handled under leases that can not be renewed', async () => {
-  const { settings, load } = await begin()
-  await using first = new WorkerProgram(settings)
-  await using second = new WorkerProgram(settings)
-  const programs = [first, second]
-  await bothWork(programs)
-  load.start()
-  const name = new URL(settings.leases).pathname.slice(1)
-  const reconnect = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${name}' AND pid <> pg_backend_pid()`
-  const readOnly = await run(
-    settings.leases,
-    `ALTER DATABASE ${name} SET default_transaction_read_only = on`,
-    reconnect,
-  )
-  await readOnly.end()
-  await untilAll(programs, () => programs.every((program) => program.shardIds.size === 0))
-  await untilAll(programs, () => first.news('lease-write-failed').some(({ reason }) => /read-only/.test(reason)))
-  const writable = await run(
-    settings.leases,
-    'SET default_transaction_read_only = off',
-    `ALTER DATABASE ${name} SET default_transaction_read_only = off`,
-    reconnect,
-  )
-  await writable.end()
-  await bothWork(programs)
-  await nothingIsLost(programs, load)
-})
+  test(`a lease database that is slow for longer than failoverMs loses nothing, with ${kind}`, async () => {
+    await using place = await begin(kind)
+    const { settings, load, leases } = place
+    await using first = new WorkerProgram(settings)
+    await using second = new WorkerProgram(settings)
+    const programs = [first, second]
+    await bothWork(programs)
+    load.start()
+    const letGo = await leases.hold()
+    await untilAll(programs, () => programs.every((program) => program.shardIds.size === 0))
+    await passing(lasts(5_000, 0))
+    await letGo()
+    await bothWork(programs)
+    await nothingIsLost(programs, load)
+  })
 
-test('rows that nobody of us wrote stop nobody', async () => {
-  const { stream, settings, load } = await begin()
-  const row = (name: string, owner: string, counter: string, state: string, parents = '') =>
-    `INSERT INTO triton_lease VALUES ('c', '${stream}', '${name}', '${owner}', ${counter}, 'who?', '${parents}', '${state}', -7, -7, 'x')`
-  const client = await run(
-    settings.leases,
-    row('shardId-000000000000', 'a ghost', '-5', 'odd'),
-    row('shardId-000000000001', 'a ghost', '9223372036854775807', 'new', 'no shard,'),
-    row('shardId-000000000999', '', '3', 'new'),
-    row('no shard at all', 'a ghost', '1', 'finished'),
-    row('worker:a ghost', 'a ghost', '1', 'new'),
-    `INSERT INTO triton_checkpoint VALUES ('c', '${stream}', 'shardId-000000000002', 'None', 0)`,
-  )
-  await client.end()
-  await load.putRounds(3)
-  await using worker = new WorkerProgram(settings)
-  await worker.until(() => worker.shardIds.size === 4)
-  load.start()
-  await worker.until(() => worker.records.length > 200)
-  await nothingIsLost([worker], load)
-})
+  test(`a lease database that is slow for less than failoverMs costs no lease, and nothing comes twice, with ${kind}`, async () => {
+    await using place = await begin(kind, { failoverMs: 60_000 })
+    const { settings, load, leases } = place
+    await using first = new WorkerProgram(settings)
+    await using second = new WorkerProgram(settings)
+    const programs = [first, second]
+    await bothWork(programs)
+    load.start()
+    const letGo = await leases.hold()
+    const count = handled(programs).size
+    await untilAll(programs, () => handled(programs).size > count + 100)
+    await passing(lasts(5_000, 0))
+    await letGo()
+    await load.stop()
+    await untilAll(programs, () => handled(programs).size >= load.recordCount)
+    assert.deepEqual(load.faultsIn(inOrder(programs)), [])
+    for (const program of programs) assert.deepEqual(program.news('lease-lost'), [])
+  })
+
+  test(`a lease database that turns read-only is told, and nothing is handled under leases that can not be renewed, with ${kind}`, async () => {
+    await using place = await begin(kind)
+    const { settings, load, leases } = place
+    await using first = new WorkerProgram(settings)
+    await using second = new WorkerProgram(settings)
+    const programs = [first, second]
+    await bothWork(programs)
+    load.start()
+    await leases.setReadOnly(true)
+    await untilAll(programs, () => programs.every((program) => program.shardIds.size === 0))
+    await untilAll(programs, () => first.news('lease-write-failed').some(({ reason }) => /read-?only/.test(reason)))
+    await leases.setReadOnly(false)
+    await bothWork(programs)
+    await nothingIsLost(programs, load)
+  })
+
+  test(`rows that nobody of us wrote stop nobody, with ${kind}`, async () => {
+    await using place = await begin(kind)
+    const { stream, settings, load, leases } = place
+    const row = (name: string, owner: string, counter: string, state: string, parents = '') =>
+      `INSERT INTO triton_lease VALUES ('c', '${stream}', '${name}', '${owner}', ${counter}, 'who?', '${parents}', '${state}', -7, -7, 'x')`
+    await leases.run(
+      row('shardId-000000000000', 'a ghost', '-5', 'odd'),
+      row('shardId-000000000001', 'a ghost', '9223372036854775807', 'new', 'no shard,'),
+      row('shardId-000000000999', '', '3', 'new'),
+      row('no shard at all', 'a ghost', '1', 'finished'),
+      row('worker:a ghost', 'a ghost', '1', 'new'),
+      `INSERT INTO triton_checkpoint VALUES ('c', '${stream}', 'shardId-000000000002', 'None', 0)`,
+    )
+    await load.putRounds(3)
+    await using worker = new WorkerProgram(settings)
+    await worker.until(() => worker.shardIds.size === 4)
+    load.start()
+    await worker.until(() => worker.records.length > 200)
+    await nothingIsLost([worker], load)
+  })
+}
 
 test('two workers with the same id are two workers', async () => {
-  const { settings, load } = await begin({ workerId: 'the-one', failoverMs: 60_000 })
+  await using place = await begin('PostgreSQL', { workerId: 'the-one', failoverMs: 60_000 })
+  const { settings, load } = place
   await using first = new WorkerProgram(settings)
   await using second = new WorkerProgram(settings)
   const programs = [first, second]
@@ -193,7 +195,8 @@ test('two workers with the same id are two workers', async () => {
 })
 
 test('a worker that was asleep while its leases were taken handles nothing more under them', async () => {
-  const { settings, load } = await begin()
+  await using place = await begin('PostgreSQL')
+  const { settings, load } = place
   await using first = new WorkerProgram(settings)
   await using second = new WorkerProgram(settings)
   const programs = [first, second]
@@ -209,7 +212,8 @@ test('a worker that was asleep while its leases were taken handles nothing more 
 })
 
 test('a handler that blocks the event loop for longer than failoverMs: others go on, and it moves no checkpoint', async () => {
-  const { settings, load } = await begin()
+  await using place = await begin('PostgreSQL')
+  const { settings, load } = place
   await using first = new WorkerProgram({ ...settings, blockMs: lasts(30_000, 5_000) })
   await first.until(() => first.shardIds.size === 4)
   await load.putRounds(3)

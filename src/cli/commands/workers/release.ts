@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { seizeShard } from '../../../group/group-status.ts'
+import { releaseShard } from '../../../group/seize-shards.ts'
 import { systemRandom } from '../../../random.ts'
 import { withLeases } from '../../checkpoints.ts'
 import { confirm } from '../../confirm.ts'
@@ -20,7 +20,7 @@ export function define(command: Command): void {
         const { client, stream } = groupFrom(flags)
         await confirm(`Take ${shardId} of ${stream} from its worker?`, flags)
         const by = `operator/${Math.floor(systemRandom.next() * 0x1_0000_0000).toString(16)}`
-        const owner = await seizeShard(store, client, stream, shardId, { by, isReset: false })
+        const owner = await releaseShard({ store, client, stream, by }, shardId)
         if (owner === undefined) throw new UsageError(`${client} has no lease of ${shardId} on ${stream}`)
         tell(`${shardId} of ${stream} taken from ${owner || 'nobody'}`)
       }),

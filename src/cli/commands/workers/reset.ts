@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
-import { seizeShard } from '../../../group/group-status.ts'
+import { resetShards, withDescendants } from '../../../group/seize-shards.ts'
 import { systemRandom } from '../../../random.ts'
+import { administer, shardsOf } from '../../admin.ts'
 import { withLeases } from '../../checkpoints.ts'
 import { confirm } from '../../confirm.ts'
 import { UsageError } from '../../exit-code.ts'
@@ -10,7 +11,10 @@ import { tell } from '../../tell.ts'
 
 export function define(command: Command): void {
   addPlaceFlags(addCheckpointFlags(command))
-    .description('Forget how far a shard was read, and have it read anew: from where the group was told to begin.')
+    .description(
+      'Forget how far a shard was read, and have it read anew: from where the group was told to begin. The shards that came of ' +
+        'it are read anew, too: they hold the later records of its keys.',
+    )
     .argument('<shard>', "the shard's id, or the number that it ends in", shardArgument)
     .requiredOption('-s, --stream <name>', streamHelp)
     .option('-y, --yes', "don't ask")
@@ -18,11 +22,14 @@ export function define(command: Command): void {
     .action((shardId: string, flags: GroupFlags & { yes?: boolean }) =>
       withLeases(flags, async (store) => {
         const { client, stream } = groupFrom(flags)
-        await confirm(`Have ${client} read ${shardId} of ${stream} anew?`, flags)
+        const leases = await store.list(client, stream)
+        const meant = withDescendants(shardId, await administer(flags.stream, flags, shardsOf), leases)
+        if (meant.length === 0) throw new UsageError(`${stream} has no ${shardId}, and ${client} no lease of it`)
+        const names = meant.map((shard) => shard.shardId).join(', ')
+        await confirm(`Have ${client} read ${names} of ${stream} anew?`, flags)
         const by = `operator/${Math.floor(systemRandom.next() * 0x1_0000_0000).toString(16)}`
-        const owner = await seizeShard(store, client, stream, shardId, { by, isReset: true })
-        if (owner === undefined) throw new UsageError(`${client} has no lease of ${shardId} on ${stream}`)
-        tell(`${shardId} of ${stream} will be read anew`)
+        await resetShards({ store, client, stream, by }, meant)
+        tell(`${names} of ${stream} will be read anew`)
       }),
     )
 }
