@@ -45,7 +45,11 @@ async function begin(kind: keyof typeof databases, options: Partial<WorkerProces
     ...options,
   }
   const load = new NumberedLoad(api, stream)
-  return { stream, settings, load, leases, [Symbol.asyncDispose]: () => leases[Symbol.asyncDispose]() }
+  const end = async () => {
+    await load.stop()
+    await leases[Symbol.asyncDispose]()
+  }
+  return { stream, settings, load, leases, [Symbol.asyncDispose]: end }
 }
 
 function handled(programs: readonly WorkerProgram[]): Set<string> {

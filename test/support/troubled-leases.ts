@@ -105,19 +105,25 @@ export async function troubledSqlite(): Promise<TroubledLeases> {
     comeBack: async () => renameSync(elsewhere, home),
     async setReadOnly(isReadOnly) {
       // Permissions don't bind root. A file whose header says that newer versions write it, SQLite itself only reads.
-      const letGo = await hold()
+      const letGo = isReadOnly ? await hold() : undefined
       const copy = `${file}.copy`
       for (const part of ['', '-wal']) if (existsSync(file + part)) copyFileSync(file + part, copy + part)
-      const database = new Sqlite(copy)
-      if (isReadOnly)
-        for (const sql of ['wal_checkpoint(TRUNCATE)', 'journal_mode = DELETE']) database.exec(`PRAGMA ${sql}`)
-      database.close()
-      const header = openSync(copy, 'r+')
-      writeSync(header, Buffer.from([isReadOnly ? 3 : 1]), 0, 1, writeVersionAt)
-      closeSync(header)
+      const inCopy = (...pragmas: string[]) => {
+        const database = new Sqlite(copy)
+        for (const pragma of pragmas) database.exec(`PRAGMA ${pragma}`)
+        database.close()
+      }
+      const markWriteVersion = (version: number) => {
+        const header = openSync(copy, 'r+')
+        writeSync(header, Buffer.from([version]), 0, 1, writeVersionAt)
+        closeSync(header)
+      }
+      if (isReadOnly) inCopy('wal_checkpoint(TRUNCATE)', 'journal_mode = DELETE')
+      markWriteVersion(isReadOnly ? 3 : 1)
+      if (!isReadOnly) inCopy('journal_mode = WAL')
       for (const part of ['-wal', '-shm']) rmSync(file + part, { force: true })
       renameSync(copy, file)
-      await letGo()
+      await letGo?.()
     },
     async run(...statements) {
       const database = open()
