@@ -157,6 +157,8 @@ export type Diagnostic =
       what: 'leases' | 'shards'
       reason: string
     }
+  /** Behind `triton worker --exec`: it ended or broke the rules while it had no batch. `shardId` is empty of one for all. */
+  | { type: 'program-failed'; shardId: string; reason: string }
   | { type: 'lease-taken'; client: string; stream: string; name: string; owner: string; from: string }
   | { type: 'lease-asked'; client: string; stream: string; name: string; owner: string; from: string }
   | {

@@ -56,6 +56,13 @@ export async function createMissing(
   for (const [name, statement] of Object.entries(tables)) if (!found.has(name)) await query(statement)
 }
 
+/** Asked where tables are made: one of another program is told there, not by the first who writes. */
+export const checkpointColumns = [
+  'SELECT client, stream, shard, seq_num, updated FROM triton_checkpoint WHERE 1 = 0',
+  'SELECT client, stream, shard, seq_num, sub_seq_num, finished FROM triton_checkpoint_detail WHERE 1 = 0',
+  'SELECT client, stream, timestamp_ms FROM triton_checkpoint_start WHERE 1 = 0',
+]
+
 interface SavedRow extends Checkpoint {
   shardId: string
 }

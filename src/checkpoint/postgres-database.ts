@@ -4,6 +4,7 @@ import type { PostgresAddress } from './postgres-address.ts'
 import { loginOf, postgresTls } from './postgres-login.ts'
 import { retryUntil } from './retry-until.ts'
 import {
+  foreignTableAdvice,
   initAdvice,
   type SqlDatabase,
   type SqlDatabaseOptions,
@@ -167,6 +168,7 @@ export class PostgresDatabase implements SqlDatabase {
   #explain(error: unknown): string {
     const text = textOf(error)
     if (codeOf(error) === '42P01') return `${text}; ${initAdvice}`
+    if (codeOf(error) === '42703') return `${text}; ${foreignTableAdvice}`
     if (codeOf(error) === '28P01') return `${text}; correct the password (in the address, PGPASSWORD or ~/.pgpass)`
     if (codeOf(error) === '42501')
       return `${text}; let "triton checkpoint init" run as a user who may create tables, and grant them`

@@ -2,7 +2,14 @@ import { type Clock, systemClock } from '../clock.ts'
 import { report } from '../diagnostics.ts'
 import { byClientStreamShard, checkCheckpoint, checkNames, isPositionOf } from './checkpoint-row.ts'
 import type { Checkpoint, CheckpointRow, CheckpointStore } from './checkpoint-store.ts'
-import { checkMainTable, checkpointTables, createMissing, deleteShards, saveCheckpoints } from './checkpoint-tables.ts'
+import {
+  checkMainTable,
+  checkpointColumns,
+  checkpointTables,
+  createMissing,
+  deleteShards,
+  saveCheckpoints,
+} from './checkpoint-tables.ts'
 import type { SqlDatabase, SqlQuery, TransactionWork } from './sql-database.ts'
 
 const tableNames = Object.keys(checkpointTables)
@@ -21,6 +28,7 @@ export class SqlCheckpointStore implements CheckpointStore {
   async init(): Promise<void> {
     await this.#database.transaction(work('create', 'create the checkpoint tables'), async (query) => {
       await createMissing(query, checkpointTables, await this.#database.findTables(query, tableNames))
+      for (const columns of checkpointColumns) await query(columns)
     })
   }
 

@@ -65,3 +65,7 @@ export const sqlDatabaseDefaults = {
 
 /** For messages about tables that are not there. */
 export const initAdvice = 'run "triton checkpoint init" or call initCheckpointTable()'
+
+/** For messages about tables that have our names and other columns. */
+export const foreignTableAdvice =
+  'another program made a table of that name (triton_checkpoint..., triton_lease): name another database or schema, or rename the table'

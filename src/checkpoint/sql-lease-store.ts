@@ -3,7 +3,13 @@ import { report } from '../diagnostics.ts'
 import { checkChanges } from './check-changes.ts'
 import { checkNames, maxTextLength } from './checkpoint-row.ts'
 import type { Checkpoint, CheckpointStore } from './checkpoint-store.ts'
-import { checkMainTable, checkpointTables, createMissing, saveCheckpoints } from './checkpoint-tables.ts'
+import {
+  checkMainTable,
+  checkpointColumns,
+  checkpointTables,
+  createMissing,
+  saveCheckpoints,
+} from './checkpoint-tables.ts'
 import { type GivenColumn, givenRows } from './given-rows.ts'
 import { checkpointOf, isCounter, leaseAfter } from './lease-rules.ts'
 import type { Lease, LeaseAnswer, LeaseChange, LeaseState, LeaseStore } from './lease-store.ts'
@@ -54,6 +60,7 @@ export class SqlLeaseStore implements LeaseStore {
   async init(): Promise<void> {
     await this.#database.transaction(work('create', 'create the lease tables', '', ''), async (query) => {
       await createMissing(query, tables, await this.#database.findTables(query, tableNames))
+      for (const columns of [...checkpointColumns, `${select} WHERE 1 = 0`]) await query(columns)
     })
   }
 

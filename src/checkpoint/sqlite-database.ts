@@ -4,6 +4,7 @@ import type LibsqlDatabase from 'libsql'
 import { ClosedError, TritonCheckpointError, TritonError } from '../errors.ts'
 import { retryUntil } from './retry-until.ts'
 import {
+  foreignTableAdvice,
   initAdvice,
   type SqlDatabase,
   type SqlDatabaseOptions,
@@ -122,6 +123,7 @@ export class SqliteDatabase implements SqlDatabase {
     if (isLocked(error)) return `another process holds its lock (tried for up to ${this.#options.retryMs} ms)`
     if (!existsSync(dirname(this.#file))) return 'its directory does not exist: create it first'
     const text = error instanceof Error ? error.message : String(error)
+    if (/^no such column|has no column named/.test(text)) return `${text}; ${foreignTableAdvice}`
     return text.startsWith('no such table') ? `${text}; ${initAdvice}` : text
   }
 }

@@ -9,7 +9,7 @@ export async function withDeadLetters<T>(
 ): Promise<T> {
   const stopLog = logDiagnostics(flags.verbose)
   try {
-    await using store = requiredStoreFrom(flags)
+    await using store = requiredStoreFrom(flags, 'dead letters')
     return await act(new DeadLetterStore(store))
   } finally {
     stopLog()

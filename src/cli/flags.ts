@@ -91,6 +91,11 @@ export function wholeNumber(least: number): (text: string) => number {
   }
 }
 
+export function portNumber(text: string): number {
+  if (/^\d{1,5}$/.test(text) && Number(text) < 65_536) return Number(text)
+  throw new InvalidArgumentError('It must be a port number, 0 to 65535.')
+}
+
 /** For flags that take one or more numbers: `-d 0 1`, `-d 0 -d 1`, `-d 0,1`. */
 export function wholeNumbers(text: string, sofar: number[] = []): number[] {
   return [...sofar, ...text.split(',').map(wholeNumber(0))]

@@ -122,6 +122,8 @@ export function describeDiagnostic(news: Diagnostic): [level: Level, message: st
       return ['info', `worker ${news.owner} of ${news.client} has left ${news.stream}`]
     case 'worker-hindered':
       return ['warn', `the ${news.what} of ${news.client} on ${news.stream} can't be looked at: ${news.reason}`]
+    case 'program-failed':
+      return ['warn', `the program${news.shardId && ` of ${news.shardId}`} had no batch to fail at, but ${news.reason}`]
     case 'lease-taken':
       return ['info', `${news.stream} ${news.name} is ours now${news.from && `, after ${news.from}`}`]
     case 'lease-asked':

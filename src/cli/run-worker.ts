@@ -32,7 +32,10 @@ export async function runWorker(flags: WorkerFlags): Promise<void> {
   await using _server = metrics && (await serve(metrics, flags.metrics ?? 0))
   await using letters = flags.deadLetters === undefined ? undefined : openLetters(flags)
   await using leases = openLeaseStore(db, { retryMs: flags.failoverMs / 5, answerMs: flags.failoverMs / 2 })
-  await leases.list(client, name) // missing tables are told before the program is started
+  // Tables and places that are not there, or are somebody else's, are told before the program is started.
+  await leases.list(client, name)
+  await leases.checkpoints.load(client, name)
+  if (letters !== undefined && flags.deadLetters?.startsWith('file:')) await new DeadLetterStore(letters).list(name)
   const { exec: command, input, children, handOffMs } = flags
   await using exec = new ExecHandler({ command, input, children, patienceMs: handOffMs })
   let stop = () => {}

@@ -32,8 +32,8 @@ export function storeFrom({ bucket, store, s3Endpoint, region }: StorePlaceFlags
 }
 
 /** The same where a store is needed. */
-export function requiredStoreFrom(flags: StorePlaceFlags): ArchiveStore {
+export function requiredStoreFrom(flags: StorePlaceFlags, what = 'archives'): ArchiveStore {
   const store = storeFrom(flags)
   if (store) return store
-  throw new UsageError('say where the archives are: --bucket B, --store file:///directory, or TRITON_BUCKET')
+  throw new UsageError(`say where the ${what} are: --bucket B, --store file:///directory, or TRITON_BUCKET`)
 }

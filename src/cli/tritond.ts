@@ -10,7 +10,7 @@ import { defaultHost, defaultPort, leastMemoryBytes, leastSpoolBytes } from '../
 import { StorageError } from '../errors.ts'
 import { byteSize } from './byte-size.ts'
 import { exitCodeOf, UsageError } from './exit-code.ts'
-import { addVerboseFlag, wholeNumber } from './flags.ts'
+import { addVerboseFlag, portNumber, wholeNumber } from './flags.ts'
 import { logDiagnostics } from './log-diagnostics.ts'
 import { print } from './output.ts'
 import { preferSmallHeap } from './small-heap.ts'
@@ -54,14 +54,18 @@ function buildProgram(): Command {
     .version(versionOfPackage(), '-V, --version', 'print the version')
     .option('-c, --config <file>', `triton.yaml; default TRITON_CONFIG, else ${defaultConfigPath}`)
     .option('--host <address>', `address to listen at; default TRITON_ZMQ_HOST, else ${defaultHost}`)
-    .option('--port <port>', `port for records; 0 takes a free one; default TRITON_ZMQ_PORT, else ${defaultPort}`, port)
+    .option(
+      '--port <port>',
+      `port for records; 0 takes a free one; default TRITON_ZMQ_PORT, else ${defaultPort}`,
+      portNumber,
+    )
     .option('--flush-ms <ms>', 'how long a record waits for company (default: 100)', wholeNumber(0))
     .option('--memory-max <bytes>', 'memory for waiting records (default: 256MiB)', sizeFrom(leastMemoryBytes))
     .option('--record-ttl <seconds>', 'how long a record is tried (default: 600)', wholeNumber(1))
     .option('--spool <dir>', 'keep waiting records in this directory, where they outlive the daemon')
     .option('--spool-max <bytes>', 'room that the spool may take (default: 10GiB)', sizeFrom(leastSpoolBytes))
     .addOption(new Option('--sync <when>', 'when a record in the spool counts as kept').choices(['interval', 'always']))
-    .option('--durable-port <port>', 'port of putDurable; default: the one after --port', port)
+    .option('--durable-port <port>', 'port of putDurable; default: the one after --port', portNumber)
     .option(
       '--metrics <port>',
       'answer /metrics, /healthz and /readyz there; [HOST:]PORT, else at --host',
@@ -215,14 +219,9 @@ function sizeFrom(leastBytes: number): (text: string) => number {
   }
 }
 
-function port(text: string): number {
-  if (/^\d{1,5}$/.test(text) && Number(text) < 65_536) return Number(text)
-  throw new InvalidArgumentError('It must be a port number, 0 to 65535.')
-}
-
 /** `9100`; `0.0.0.0:9100` or `[::]:9100` to be reached from elsewhere. */
 function metricsPlace(text: string): { host?: string; port: number } {
-  if (/^\d+$/.test(text)) return { port: port(text) }
+  if (/^\d+$/.test(text)) return { port: portNumber(text) }
   return hostAndPort(text, 'a port, or an address of this host and a port, such as 9115 or 0.0.0.0:9115')
 }
 
@@ -230,7 +229,7 @@ function hostAndPort(text: string, what = 'a host and a port, such as 127.0.0.1:
   const [, bracketed, plain, portText] = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text) ?? []
   const host = bracketed ?? plain
   if (host === undefined || portText === undefined) throw new InvalidArgumentError(`It must be ${what}.`)
-  return { host, port: port(portText) }
+  return { host, port: portNumber(portText) }
 }
 
 /** A flag says where statsd is; what stands before every name is the environment's in either case. */

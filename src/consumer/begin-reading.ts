@@ -80,7 +80,7 @@ export async function listShards(
 }
 
 function outOfReach(stream: string, deadlineMs: number, failure: KinesisCallError | undefined) {
-  const tried = `stream "${stream}" could not be listed for ${deadlineMs / 1000} s`
+  const tried = `stream "${stream}" could not be listed${deadlineMs > 0 ? ` for ${deadlineMs / 1000} s` : ''}`
   const options = { cause: failure }
   if (failure === undefined) {
     return new UnavailableError(`${tried}: it has no shards. It may still be being created; try again.`)

@@ -16,11 +16,11 @@ export class ExecChild {
   /** Why it takes no batch any more: it has ended, or broke the rules and is being ended. */
   #failure: Error | undefined
   #hasEnded = false
-  /** A batch failed of it. */
-  #isTold = false
+  #isClosing = false
+  readonly #onIdleFailure: (reason: string) => void
 
-  /** `command` is given to a shell. */
-  constructor(command: string, environment: NodeJS.ProcessEnv, clock: Clock) {
+  constructor({ command, environment, clock, onIdleFailure }: ExecChildOptions) {
+    this.#onIdleFailure = onIdleFailure
     this.#child = spawn('/bin/sh', ['-c', command], { env: environment, stdio: 'pipe', detached: true })
     this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => this.#hear(text))
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
@@ -39,13 +39,6 @@ export class ExecChild {
         this.#hasEnded = true // it was never there
       },
     )
-  }
-
-  /** How it ended between two batches, where nobody heard of it yet. */
-  takeUntold(): Error | undefined {
-    const untold = this.#isTold ? undefined : this.#failure
-    this.#isTold = true
-    return untold
   }
 
   get isAlive(): boolean {
@@ -72,6 +65,7 @@ export class ExecChild {
 
   /** Closes its stdin, gives it so long to end by itself, and then ends it with all its children. */
   async close(patienceMs: number, clock: Clock): Promise<void> {
+    this.#isClosing = true
     this.#child.stdin?.end()
     if (this.isAlive) {
       const enough = new AbortController()
@@ -132,11 +126,20 @@ export class ExecChild {
       const words = this.#lastWords.trim()
       this.#failure = new ExecError(words === '' ? what : `${what}; its last words: ${words}`)
       this.#child.stdin?.destroy()
+      if (this.#answer === undefined && !this.#isClosing) this.#onIdleFailure(this.#failure.message)
     }
-    if (this.#answer !== undefined) this.#isTold = true
     this.#answer?.reject(this.#failure)
     this.#answer = undefined
   }
+}
+
+export interface ExecChildOptions {
+  /** Given to a shell. */
+  command: string
+  environment: NodeJS.ProcessEnv
+  clock: Clock
+  /** It ended, or broke the rules, while no batch waited for it. */
+  onIdleFailure: (reason: string) => void
 }
 
 /** The program did not handle a batch. */

@@ -1,6 +1,6 @@
 import { type Clock, systemClock } from '../clock.ts'
 import type { StreamRecord } from '../consumer/stream-record.ts'
-import { observe } from '../diagnostics.ts'
+import { observe, report } from '../diagnostics.ts'
 import { ExecChild } from './exec-child.ts'
 import type { HandlerContext } from './handler-context.ts'
 
@@ -80,10 +80,11 @@ export class ExecHandler implements AsyncDisposable {
     const known = this.#children.get(key)
     if (known?.isAlive) return known
     this.#children.delete(key)
-    const untold = known?.takeUntold()
-    if (untold !== undefined) throw untold
     const { command, environment, clock } = this.#options
-    const child = new ExecChild(command, { ...environment, ...(key === '' ? {} : { TRITON_SHARD: key }) }, clock)
+    const child = new ExecChild({
+      ...{ command, clock, environment: { ...environment, ...(key === '' ? {} : { TRITON_SHARD: key }) } },
+      onIdleFailure: (reason) => report({ type: 'program-failed', shardId: key, reason }),
+    })
     this.#running.add(child)
     void child.ended.then(() => this.#running.delete(child))
     this.#children.set(key, child)

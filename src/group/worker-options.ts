@@ -116,6 +116,9 @@ export interface WorkerSettings<T> extends WorkerSource<T> {
   random: Random
 }
 
+/** Leases are renewed four times within it, each time over a network. */
+export const leastFailoverMs = 200
+
 const defaults = {
   startFrom: 'oldest',
   failoverMs: 5_000,
@@ -229,7 +232,7 @@ function check<T>(settings: WorkerSettings<T>): void {
 
 /** The last word is what a user wrote, where it is not called as the setting is. */
 const numbers = [
-  ['failoverMs', 200, 'finite'],
+  ['failoverMs', leastFailoverMs, 'finite'],
   ['handOffMs', 0, 'any'],
   ['shardConcurrency', 1, 'count', 'concurrency.shards'],
   ['keysWithinShard', 1, 'count', 'concurrency.keysWithinShard'],

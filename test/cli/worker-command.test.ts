@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
+import Sqlite from 'libsql'
 import type { LocalEngine } from '../../src/local/index.ts'
 import { CliPlace, type RunningCli } from '../support/cli.ts'
 import { startTestEngine } from '../support/engine.ts'
+import { startTestS3 } from '../support/s3.ts'
 
 let engine: LocalEngine
 let streamCount = 0
@@ -99,6 +103,8 @@ describe('triton worker', () => {
     )
     const [, endpoint = ''] = /metrics at (\S+)/.exec(worker.running.stderr) ?? []
     const metrics = await (await fetch(endpoint)).text()
+    const ready = await fetch(endpoint.replace('/metrics', '/readyz'))
+    assert.equal(`${ready.status} ${await ready.text()}`, '200 ready\ngroup joined\nleases 2\n')
     assert.match(metrics, /triton_worker_records_handled_total\{stream="exec_\d+"\} \d+/)
     assert.match(metrics, /triton_worker_leases\{stream="exec_\d+"\} 2/)
     const [status, json] = await place.runMany([
@@ -185,10 +191,56 @@ for await (const line of createInterface({ input: process.stdin })) {
     assert.equal(again.stdout.split('\n').filter((line) => line === '{"id":"bad"}').length, 2)
   })
 
+  test('dead letters in S3: kept there by the worker, listed, shown and put again', async () => {
+    await using s3 = await startTestS3()
+    using fresh = await freshPlace()
+    const { place, put, program } = fresh
+    Object.assign(place.env, { AWS_ACCESS_KEY_ID: 'local', AWS_SECRET_ACCESS_KEY: 'local', AWS_REGION: 'us-east-1' })
+    await put([
+      { id: 'bad', n: 1 },
+      { id: 'bad', n: 2 },
+    ])
+    const refusing = program(`
+import { createInterface } from 'node:readline'
+for await (const line of createInterface({ input: process.stdin })) console.log(JSON.stringify({ error: 'never' }))
+`)
+    const where = ['--store', `s3://${s3.bucket}/dead`, '--s3-endpoint', s3.endpoint]
+    const [, url = '', ...endpoint] = where
+    const args = ['worker', '-s', 'orders', '--exec', refusing, '--retries', '0', '--dead-letters', url, ...endpoint]
+    await using worker = new Stopping(place.start(args))
+    await worker.running.until(({ stderr }) => stderr.split('instead of the handler').length > 2)
+    assert.equal((await worker.stop()).exitCode, 0)
+    const [list, show] = await place.runMany([
+      ['dead-letter', 'list', ...where, '-s', 'orders', '--client-name', 'billing'],
+      ['dead-letter', 'show', ...where],
+    ])
+    const names = list?.stdout.trim().split('\n') ?? []
+    assert.equal(names.length, 2, list?.stderr)
+    const letters = (show?.stdout.trim().split('\n') ?? []).map((line) => JSON.parse(line))
+    assert.deepEqual(
+      letters.map(({ letter, data, reason }) => [letter, data.n, reason]),
+      names.map((name, index) => [name, index + 1, 'ExecError: never']),
+    )
+    const [first, rest, left] = await place.runMany([
+      ['dead-letter', 'resend', names[0] ?? '', ...where, '--to', 'orders', '--yes'],
+      ['dead-letter', 'list', ...where],
+      ['dead-letter', 'resend', ...where, '--to', 'orders', '--all', '--keep', '--yes'],
+    ])
+    assert.equal(first?.exitCode, 0, first?.stderr)
+    assert.equal(rest?.stdout, `${names[1]}\n`)
+    assert.equal(left?.exitCode, 0, left?.stderr)
+    const again = await place.run(['get', '-s', 'orders', '--from', 'all', '--until-caught-up', '--json'])
+    const numbers = again.stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line).n)
+    assert.deepEqual(numbers, [1, 2, 1, 2])
+  })
+
   test('raw input is the bytes with their lengths', async () => {
     using fresh = await freshPlace()
     const { place, directory, put, program } = fresh
-    await put([{ id: 1 }])
+    await put([{ id: 1 }, { id: 1, name: 'x'.repeat(300) }, { id: 1 }])
     const file = join(directory, 'out')
     const reader = program(`
 import { appendFileSync } from 'node:fs'
@@ -211,8 +263,12 @@ process.stdin.on('data', (chunk) => {
 })
 `)
     await using worker = new Stopping(place.start(['worker', '-s', 'orders', '--exec', reader, '--input', 'raw']))
-    const [line] = await untilLines(file, 1, worker.running)
-    assert.match(line ?? '', /^81a2696401 shardId-\d{12}$/)
+    const lines = await untilLines(file, 3, worker.running)
+    const long = `82a2696401a46e616d65da012c${'78'.repeat(300)}`
+    assert.deepEqual(
+      lines.map((line) => line.replace(/ shardId-\d{12}$/, '')),
+      ['81a2696401', long, '81a2696401'],
+    )
     await worker.stop()
   })
 
@@ -236,6 +292,35 @@ process.stdin.on('data', (chunk) => {
     assert.equal(unknown?.exitCode, 2)
     assert.match(unknown?.stderr ?? '', /has no shardId-000000000077, and billing no lease of it/)
     await worker.stop()
+  })
+
+  test('a second signal ends the worker at once, and its program with it, also one that ignores all that it is told', async (t) => {
+    using fresh = await freshPlace()
+    const { place, put, program } = fresh
+    await put([{ id: 1 }])
+    const server = createServer().listen(0, '127.0.0.1')
+    t.after(() => server.close())
+    await once(server, 'listening')
+    // Its end is seen by that of its connection; by itself it ends only where this test has failed.
+    const stubborn = program(`
+import { connect } from 'node:net'
+for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => {})
+const socket = connect(${(server.address() as AddressInfo).port}, '127.0.0.1')
+process.stdin.once('data', () => socket.write('busy'))
+setTimeout(() => socket.end('by itself', () => process.exit()), 120_000)
+`)
+    await using worker = new Stopping(place.start(['worker', '-s', 'orders', '--exec', stubborn]))
+    const [socket] = (await once(server, 'connection')) as [Socket]
+    let said = ''
+    socket.setEncoding('utf8').on('data', (text) => {
+      said += text
+    })
+    await once(socket, 'data')
+    worker.running.child.kill('SIGTERM')
+    await worker.running.until(({ stderr }) => stderr.includes('Ctrl-C again ends at once'))
+    assert.equal((await worker.stop()).exitCode, 130)
+    if (!socket.closed) await once(socket, 'close')
+    assert.equal(said, 'busy')
   })
 
   test('a program that can not be started stops the shard, and is told', async () => {
@@ -270,8 +355,53 @@ for await (const _ of createInterface({ input: process.stdin })) process.stdout.
     const missing = await place.run(args, { env: { TRITON_DB: `sqlite://${directory}/none.db` } })
     assert.equal(missing.exitCode, 1)
     assert.match(missing.stderr, /triton checkpoint init/)
+    const status = await place.run(['workers', 'status', '-s', 'orders'])
+    assert.match(status.stderr, /no worker of billing has ever read exec_\d+/)
     const nobody = await place.run(args, { env: { TRITON_CLIENT_NAME: '' } })
     assert.equal(nobody.exitCode, 1)
     assert.match(nobody.stderr, /TRITON_CLIENT_NAME/)
+  })
+
+  test('what no worker can be is refused before anything begins, with what would be right', async () => {
+    using fresh = await freshPlace()
+    const { place, directory } = fresh
+    const begin = ['worker', '-s', 'orders', '--exec']
+    const wrong: [exitCode: number, args: string[], why: RegExp][] = [
+      [2, [...begin, ' '], /'--exec <command>' argument ' ' is invalid. It must be a program/],
+      [2, [...begin, 'cat', '--metrics', '99999'], /It must be a port number, 0 to 65535/],
+      [2, [...begin, 'cat', '--failover-ms', '50'], /It must be 200ms or more/],
+      [2, [...begin, 'cat', '--on-failure', 'skip', '--dead-letters', 'file:///x'], /cannot be used with/],
+      [1, [...begin, 'cat', '--dead-letters', `file://${directory}/nowhere`], /there is no directory .*nowhere/],
+      [1, [...begin, 'cat', '--worker-id', 'x'.repeat(300)], /option workerId is "x+"; it takes a text of at most 200/],
+      [2, ['dead-letter', 'list'], /say where the dead letters are/],
+    ]
+    const results = await place.runMany(wrong.map(([, args]) => args))
+    wrong.forEach(([exitCode, args, why], index) => {
+      assert.match(results[index]?.stderr ?? '', why, args.join(' '))
+      assert.equal(results[index]?.exitCode, exitCode, args.join(' '))
+      assert.doesNotMatch(results[index]?.stderr ?? '', /\n {4}at /, 'no stack trace')
+    })
+  })
+
+  test('a database whose tables are those of another program is told so, by init and by the worker', async () => {
+    using fresh = await freshPlace()
+    const { place, directory } = fresh
+    for (const [index, table] of ['triton_checkpoint', 'triton_lease'].entries()) {
+      const file = join(directory, `other-${index}.db`)
+      const database = new Sqlite(file)
+      database.exec(`CREATE TABLE ${table} (id INTEGER)`)
+      database.close()
+      const env = { TRITON_DB: `sqlite://${file}` }
+      const [init, worker] = await place.runMany(
+        [
+          ['checkpoint', 'init'],
+          ['worker', '-s', 'orders', '--exec', 'cat'],
+        ],
+        { env },
+      )
+      assert.equal(init?.exitCode, 1)
+      assert.match(init?.stderr ?? '', /no such column: .*; another program made a table of that name/)
+      assert.equal(worker?.exitCode, 1)
+    }
   })
 })

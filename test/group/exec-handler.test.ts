@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { StreamRecord } from '../../src/consumer/stream-record.ts'
+import { observe } from '../../src/diagnostics.ts'
 import { ExecHandler } from '../../src/group/exec-handler.ts'
 import type { HandlerContext } from '../../src/group/handler-context.ts'
 
@@ -17,14 +18,32 @@ function contextOf(signal = new AbortController().signal): HandlerContext<string
   return { shardId, millisBehindLatest: 0, attempt: 1, signal, checkpoint: async () => {} }
 }
 
+/** What is told of a program that fails without a batch. */
+function idleFailure(): Promise<string> {
+  return new Promise((resolve) => {
+    const stop = observe((news) => {
+      if (news.type !== 'program-failed') return
+      stop()
+      resolve(news.reason)
+    })
+  })
+}
+
 const open = (command: string) => new ExecHandler({ command, input: 'json', patienceMs: 60_000 })
 
 test('a program that answers what nobody asked is ended, also when it reads nothing and never ends by itself', async () => {
+  const told = idleFailure()
   await using exec = open('yes "I am busy"')
-  await exec.handle(batchOf('a'), contextOf()).catch(() => {}) // its first line may come after the batch, as an answer
-  await assert.rejects(async () => {
-    for (;;) await exec.handle(batchOf('b'), contextOf())
-  }, /without having been given a batch/)
+  await exec.handle(batchOf('a'), contextOf()) // its first line comes after the batch, as an answer
+  assert.match(await told, /it printed "I am busy" without having been given a batch/)
+})
+
+test('a program that ends between two batches is told, and fails none: the next batch has a new one', async () => {
+  const told = idleFailure()
+  await using exec = open('read line; echo ok; exit 5')
+  await exec.handle(batchOf('a'), contextOf())
+  assert.match(await told, /exit code 5/)
+  await exec.handle(batchOf('b'), contextOf())
 })
 
 test('a line without an end is cut off before it fills the memory', async () => {

@@ -1,7 +1,15 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { systemClock } from '../../clock.ts'
+import { leastFailoverMs } from '../../group/worker-options.ts'
 import { duration } from '../duration.ts'
-import { addCheckpointFlags, addStreamFlags, type CheckpointFlags, type StreamFlags, wholeNumber } from '../flags.ts'
+import {
+  addCheckpointFlags,
+  addStreamFlags,
+  type CheckpointFlags,
+  portNumber,
+  type StreamFlags,
+  wholeNumber,
+} from '../flags.ts'
 import { parseTime } from '../start-time.ts'
 
 export interface WorkerFlags extends StreamFlags, CheckpointFlags {
@@ -29,7 +37,7 @@ export function define(command: Command): void {
         'SIGTERM or Ctrl-C; the shards are then given back at once.',
     ),
   )
-    .requiredOption('--exec <command>', 'the program and its arguments, as for a shell')
+    .requiredOption('--exec <command>', 'the program and its arguments, as for a shell', programOf)
     .addOption(new Option('--input <form>', 'of a batch').choices(['json', 'raw']).default('json'))
     .addOption(new Option('--format <format>', 'of data in JSON').choices(['json', 'lossless']).default('json'))
     .addOption(
@@ -46,12 +54,17 @@ export function define(command: Command): void {
         .choices(['stop-shard', 'skip'])
         .default('stop-shard'),
     )
-    .option('--dead-letters <url>', 'keep such records instead: s3://bucket/prefix or file:///directory')
+    .addOption(
+      new Option(
+        '--dead-letters <url>',
+        'keep such records instead: s3://bucket/prefix or file:///directory',
+      ).conflicts('onFailure'),
+    )
     .option('--s3-endpoint <url>', 'an S3 that is not AWS')
     .option('--retries <count>', 'how often a failing batch is tried again', wholeNumber(0), 5)
-    .option('--failover-ms <duration>', 'how long a worker that died keeps its shards', duration, 5_000)
+    .option('--failover-ms <duration>', 'how long a worker that died keeps its shards', failoverOf, 5_000)
     .option('--hand-off-ms <duration>', 'how long a batch may take when its shard is wanted', duration, 10_000)
-    .option('--metrics <port>', 'answer Prometheus at /metrics, on 127.0.0.1', wholeNumber(0))
+    .option('--metrics <port>', 'answer Prometheus at /metrics, on 127.0.0.1', portNumber)
     .option('--worker-id <id>', 'for people and logs; default: host name and process id')
     .addHelpText(
       'after',
@@ -65,6 +78,17 @@ Examples:
       const { runWorker } = await import('../run-worker.ts')
       await runWorker(flags)
     })
+}
+
+function programOf(text: string): string {
+  if (text.trim() !== '') return text
+  throw new InvalidArgumentError('It must be a program, such as "python3 handle.py".')
+}
+
+function failoverOf(text: string): number {
+  const ms = duration(text)
+  if (ms >= leastFailoverMs) return ms
+  throw new InvalidArgumentError(`It must be ${leastFailoverMs}ms or more.`)
 }
 
 function startOf(text: string): WorkerFlags['from'] {

@@ -6,6 +6,7 @@ import { addCheckpointFlags, addPlaceFlags, streamHelp } from '../../flags.ts'
 import { type GroupFlags, groupFrom } from '../../group-flags.ts'
 import { print } from '../../output.ts'
 import { table } from '../../table.ts'
+import { tell } from '../../tell.ts'
 
 export function define(command: Command): void {
   addPlaceFlags(addCheckpointFlags(command))
@@ -17,6 +18,8 @@ export function define(command: Command): void {
       withLeases(flags, async (store) => {
         const { client, stream } = groupFrom(flags)
         const status = await groupStatus(store, client, stream, systemClock.now())
+        if (status.shards.length === 0)
+          tell(`no worker of ${client} has ever read ${stream}, or its name is another one`)
         await print(flags.json ? `${JSON.stringify(status)}\n` : tableOf(status))
       }),
     )
