@@ -21,18 +21,19 @@ export async function awaitOtherReaders(
 ): Promise<void> {
   const { stream, clock } = settings
   const target = await targetIfAny(settings)
-  const begunMs = clock.monotonic()
-  const reported = new Set<string>()
+  /** When each of them was met first: the merges of one reader follow one another, while a long wait may go on. */
+  const metMs = new Map<string, number>()
   while (!signal.aborted && lineage.unsettledParents().length > 0) {
     const rows = target && (await loadRows(settings, target, signal))
     for (const { shardId, parentShardId } of lineage.unsettledParents()) {
       const names = { stream, shardId, otherParentShardId: parentShardId }
-      const waitedMs = clock.monotonic() - begunMs
+      const firstMs = metMs.get(parentShardId) ?? clock.monotonic()
+      const waitedMs = clock.monotonic() - firstMs
       const verdict = rows === undefined ? 'unknown' : judgeOtherParent(parentShardId, map, rows, waitedMs, settings)
       if (verdict !== 'wait') lineage.settle(parentShardId)
-      else if (!reported.has(parentShardId)) report({ type: 'merge-parent-awaited', ...names })
+      else if (!metMs.has(parentShardId)) report({ type: 'merge-parent-awaited', ...names })
       if (verdict === 'unknown') report({ type: 'merge-parent-unknown', ...names })
-      reported.add(parentShardId)
+      metMs.set(parentShardId, firstMs)
     }
     onSettled()
     if (lineage.unsettledParents().length > 0) await sleep(clock, askAgainMs, signal)

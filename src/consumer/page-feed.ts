@@ -36,6 +36,7 @@ export class PageFeed {
   #isAskingOthers = false
   #failure: unknown
   #whenIdle: (() => void) | undefined
+  #closed: Promise<void> | undefined
 
   /** `onNews` is called when a page came or the feed is over. */
   constructor(settings: ReadSettings, onNews: () => void) {
@@ -100,8 +101,13 @@ export class PageFeed {
     this.#onNews()
   }
 
-  /** Stops and drops what was fetched. Resolves when nothing runs any more. */
-  async close(): Promise<void> {
+  /** Stops and drops what was fetched. Resolves when nothing runs any more. May be called twice, also at once. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  async #close(): Promise<void> {
     this.stop()
     for (const page of this.#pages.splice(0)) this.release(page)
     this.#onNews()
@@ -173,9 +179,10 @@ export class PageFeed {
         else this.release(page)
         if (page.isEnd) return this.#finish(page)
         // Only the page after a tip can tell an open shard from a closed one whose end was not asked for yet. One tip
-        // suffices when it came empty; under load no page does, so the second ends it too.
+        // suffices when it came empty; under load no page does, so the second ends it too. A shard that is known to be
+        // closed has an end, and children behind it, however many empty pages come before.
         tipCount = page.millisBehindLatest === 0 ? tipCount + (page.records.length === 0 ? 2 : 1) : 0
-        if (untilCaughtUp && tipCount >= 2) return
+        if (untilCaughtUp && tipCount >= 2 && this.beginning?.map.isOpen(shardId)) return
       }
     } catch (error) {
       if (!(error instanceof NotFoundError)) throw error

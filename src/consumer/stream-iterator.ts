@@ -78,14 +78,16 @@ export class StreamIterator<T> implements AsyncIterableIterator<StreamRecord<T>>
 
   /**
    * The records in batches of at most 1,000, each of one shard and never empty. A batch counts as handed out as a whole.
-   * Larger ones would outlive the young generation of the heap, and cost more than they save.
+   * Larger ones would outlive the young generation of the heap, and cost more than they save. What stands before a
+   * record that is to end the reading (`onUndecodable: 'throw'`) comes first.
    */
   async *batches(): AsyncGenerator<StreamRecord<T>[], undefined> {
     try {
       for (;;) {
-        const batch = this.#takeBatch()
+        const { batch, refusal } = this.#takeBatch()
         if (batch.length > 0) yield batch
-        else if (!(await this.#untilNews())) return
+        if (refusal !== undefined) throw refusal
+        if (batch.length === 0 && !(await this.#untilNews())) return
       }
     } finally {
       await this.close()
@@ -154,21 +156,26 @@ export class StreamIterator<T> implements AsyncIterableIterator<StreamRecord<T>>
     }
   }
 
-  #takeBatch(): StreamRecord<T>[] {
+  /** The next records, all counted as handed out, and the error with which reading ends behind them. */
+  #takeBatch(): { batch: StreamRecord<T>[]; refusal?: unknown } {
     const batch: StreamRecord<T>[] = []
-    while (batch.length === 0) {
-      const page = this.#page ?? this.#turnPage()
-      if (page === undefined) break
-      while (batch.length < batchRecords) {
-        const record = this.#takeFrom(page)
-        if (record !== undefined) batch.push(record)
-        else {
-          this.#donePage(page)
-          break
+    try {
+      while (batch.length === 0) {
+        const page = this.#page ?? this.#turnPage()
+        if (page === undefined) break
+        while (batch.length < batchRecords) {
+          const record = this.#takeFrom(page)
+          if (record !== undefined) batch.push(record)
+          else {
+            this.#donePage(page)
+            break
+          }
         }
       }
+    } catch (refusal) {
+      return { batch, refusal }
     }
-    return batch
+    return { batch }
   }
 
   #takeFrom(page: ShardPage): StreamRecord<T> | undefined {

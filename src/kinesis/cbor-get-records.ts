@@ -19,6 +19,8 @@ export function readPage(body: Uint8Array, giveBack?: () => void): Page {
     else if (name === 'ChildShards') page.childShards = readChildShards(reader)
     else reader.skip()
   }
+  // Without this, an answer of something else, an empty map above all, would look like the end of the shard.
+  if (page.records === noRecords) throw new FormatError('an answer without Records', reader.offset)
   return page
 }
 

@@ -1,3 +1,4 @@
+import { sleep } from '../clock.ts'
 import { ClosedError, type TritonError } from '../errors.ts'
 import type { KinesisApi, PutEntry } from '../kinesis/kinesis-api.ts'
 import { defaultMaxRecordBytes, highestMaxRecordBytes } from '../kinesis/limits.ts'
@@ -5,10 +6,12 @@ import { CallsBySignal } from './calls-by-signal.ts'
 import { checkEntry, sizeOfEntry, tooLargeError } from './check-entry.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { Fifo } from './fifo.ts'
+import { isRetryable, judgeCallError } from './judge-answers.ts'
 import { bookkeepingBytes, PendingRecord, type PutCall } from './pending-record.ts'
 import { type ProducerOptions, type ResolvedProducerOptions, resolveProducerOptions } from './producer-options.ts'
 import { ManyPut, SinglePut } from './put-calls.ts'
 import type { PutOutcome, PutResult } from './put-outcome.ts'
+import { retryDelayMs } from './retry-delay.ts'
 
 export type { ProducerOptions } from './producer-options.ts'
 export { type PutAccepted, PutError, type PutFailed, type PutOutcome, type PutResult } from './put-outcome.ts'
@@ -159,18 +162,32 @@ export class Producer implements AsyncDisposable {
   #askMaxRecordBytes(): void {
     if (this.#maxRecordIs === 'asked') return
     this.#maxRecordIs = 'asked'
-    const learn = (maxRecordBytes: number) => {
-      this.#maxRecordBytes = maxRecordBytes
-      this.#maxRecordIs = 'known'
+    void this.#learnMaxRecordBytes().then((maxRecordBytes) => {
+      this.#maxRecordIs = maxRecordBytes === undefined ? 'assumed' : 'known'
+      this.#maxRecordBytes = maxRecordBytes ?? this.#maxRecordBytes
       this.#fill()
       this.#dispatcher.start()
       this.#finishIfIdle()
+    })
+  }
+
+  /** What the stream takes; undefined when nobody waits for it any more. Never rejects. */
+  async #learnMaxRecordBytes(): Promise<number | undefined> {
+    const { clock, random, deadlineMs } = this.#options
+    const untilMs = clock.monotonic() + deadlineMs
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return (await this.#api.describeStreamSummary(this.#stream)).maxRecordBytes
+      } catch (error) {
+        // Without permission to ask, what every stream takes is what we can promise.
+        if (!isRetryable(judgeCallError(error))) return this.#maxRecordBytes
+        const delayMs = retryDelayMs(attempt, this.#options, random)
+        // Where nobody answers, the record itself is sent, and has its own deadline: Kinesis then says what it takes.
+        if (clock.monotonic() + delayMs > untilMs) return highestMaxRecordBytes
+        await sleep(clock, delayMs)
+        if (this.#line.length === 0) return undefined
+      }
     }
-    this.#api.describeStreamSummary(this.#stream).then(
-      (summary) => learn(summary.maxRecordBytes),
-      // Without permission to ask, what every stream takes is what we can promise.
-      () => learn(this.#maxRecordBytes),
-    )
   }
 
   #callOff(calls: ReadonlySet<PutCall>): void {

@@ -238,6 +238,16 @@ test('answers that are not from Kinesis are told as they came', async () => {
   }
 })
 
+test('an answer to GetRecords without records is no end of a shard', async () => {
+  for (const answer of [{}, { Records: null }, { MillisBehindLatest: 0, ChildShards: [] }]) {
+    await using server = await serve((_request, response) => response.writeHead(200).end(encoded(answer)))
+    using api = open({ endpoint: server.endpoint })
+    const error = await errorOf(api.getRecords('iterator', 10))
+    assert.deepEqual([error.retryClass, error.errorCode], ['transient', 'UnreadableAnswer'])
+    assert.match(error.message, /an answer without Records/)
+  }
+})
+
 test('an answer that stops in the middle is given up after the time for a request', async () => {
   await using server = await serve((_request, response) => {
     response.writeHead(200, { 'content-length': '1000' })

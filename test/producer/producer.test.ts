@@ -293,6 +293,49 @@ test('a record above 1 MiB makes the producer ask the stream once, and waits for
   await producer.close()
 })
 
+test('a stream that can not be asked for a while is asked again, and the record waits', async () => {
+  const { producer, kinesis } = open()
+  kinesis.maxRecordBytes = 2 * 1024 * 1024
+  kinesis.describeFailures.push('throttled', 'transient', 'throttled')
+  const put = producer.put({ data: Buffer.alloc(1_500_000), partitionKey: 'a' })
+  await passes(kinesis.clock, 1_000)
+  assert.equal((await put).sequenceNumber, '1001')
+  assert.equal(kinesis.describeCount, 4)
+  await producer.close()
+})
+
+test('a stream that can not be asked within the deadline is sent the record, and says itself what it takes', async () => {
+  const { producer, kinesis } = open((entries) =>
+    entries.some(({ data }) => data.length > 1_400_000)
+      ? { error: { retryClass: 'refused', errorCode: 'ValidationException', isWritten: false } }
+      : {},
+  )
+  kinesis.describeFailures.push(...Array<'transient'>(1_000).fill('transient'))
+  const big = { data: Buffer.alloc(1_300_000), partitionKey: 'a' }
+  const outcomes = producer.putMany([big, { data: Buffer.alloc(1_500_000), partitionKey: 'b' }])
+  await passes(kinesis.clock, 60_000)
+  assert.deepEqual(codesOf(await outcomes), ['ValidationException'])
+  await producer.close()
+})
+
+test('who may not ask puts what every stream takes, and who gave up waiting keeps nobody asking', async () => {
+  const big = { data: Buffer.alloc(1_500_000), partitionKey: 'a' }
+  const denied = open()
+  denied.kinesis.describeFailures.push('denied')
+  await assert.rejects(denied.producer.put(big), /larger than the 1048576 bytes/)
+  const { producer, kinesis } = open()
+  kinesis.describeFailures.push(...Array<'transient'>(1_000).fill('transient'))
+  const caller = new AbortController()
+  const put = producer.put(big, { signal: caller.signal })
+  await settle()
+  caller.abort()
+  await assert.rejects(put, ClosedError)
+  await passes(kinesis.clock, 60_000)
+  assert.ok(kinesis.describeCount <= 2)
+  assert.equal(kinesis.clock.waiting, 0)
+  await producer.close()
+})
+
 test('unacknowledged bytes stay under the bound; callers wait, in their order', async () => {
   const { producer, kinesis } = open(() => ({ delayMs: 10 }), { bufferBytes: 20_000, batchRecords: 10 })
   const many = producer.putMany(Array.from({ length: 200 }, (_, index) => entry(`${index}`, index, 1000)))

@@ -34,6 +34,8 @@ export class ShardModel implements KinesisApi {
   mostInFlight = 0
   maxRecordBytes = 1024 * 1024
   describeCount = 0
+  /** How the next questions about the stream fail, one each. */
+  readonly describeFailures: RetryClass[] = []
   readonly #clock: Clock
   readonly #fateOf: (entries: readonly PutEntry[], request: number) => Fate
   readonly #shardCount: number
@@ -75,6 +77,13 @@ export class ShardModel implements KinesisApi {
 
   async describeStreamSummary(): Promise<StreamSummary> {
     this.describeCount++
+    const retryClass = this.describeFailures.shift()
+    if (retryClass !== undefined)
+      throw new KinesisCallError(`scripted ${retryClass}`, {
+        retryClass,
+        errorCode: retryClass,
+        mayHaveBeenWritten: false,
+      })
     return {
       name: 'orders',
       arn: 'arn:aws:kinesis:us-east-1:000000000000:stream/orders',

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import { MemoryCheckpointStore } from '../../src/checkpoint/memory-checkpoint-store.ts'
 import { iterate } from '../../src/consumer/iterate.ts'
 import type { IterateOptions, StartPosition } from '../../src/consumer/read-settings.ts'
@@ -7,7 +8,7 @@ import type { Decode, StreamRecord } from '../../src/consumer/stream-record.ts'
 import { observe } from '../../src/diagnostics.ts'
 import { ConfigError, FormatError, NotFoundError } from '../../src/errors.ts'
 import { createAwsKinesisApi } from '../../src/kinesis/aws-kinesis-api.ts'
-import type { KinesisApi } from '../../src/kinesis/kinesis-api.ts'
+import { type KinesisApi, noRecords } from '../../src/kinesis/kinesis-api.ts'
 import type { LocalEngine } from '../../src/local/index.ts'
 import { startTestEngine } from '../support/engine.ts'
 import { settle } from '../support/manual-clock.ts'
@@ -40,6 +41,13 @@ const text: Decode<string> = (bytes) => ({ data: Buffer.from(bytes).toString() }
 function read(stream: string, start: StartPosition, options: IterateOptions = {}, decode = text) {
   const pace = { idlePollMs: 5, callsPerSecond: 1_000 }
   return iterate({ api: counted, stream, decode }, start, { ...pace, ...options })
+}
+
+/** The API's calls as plain functions, for a variant of some of them. */
+function boundTo(given: KinesisApi): KinesisApi {
+  const names = Object.getOwnPropertyNames(Object.getPrototypeOf(given)).filter((name) => name !== 'constructor')
+  const calls = names.map((name) => [name, (given[name as keyof KinesisApi] as () => unknown).bind(given)])
+  return Object.fromEntries(calls) as KinesisApi
 }
 
 /** The same calls, counted while they are on their way. */
@@ -155,6 +163,20 @@ test('await using gives everything back', async () => {
   assert.equal(openCalls, 0)
 })
 
+test('closed from two places at once, it is closed for both', async () => {
+  const { stream } = await loaded(1, 1)
+  const iterator = read(stream, { from: 'oldest' })
+  await iterator.next()
+  // One of them waits for what is under way, and so does the other.
+  const closed = Promise.all([iterator.close(), iterator.close()])
+  const late = new AbortController()
+  const hangs = setTimeout(10_000, 'hangs', { signal: late.signal })
+  assert.notEqual(await Promise.race([closed, hangs]), 'hangs')
+  late.abort()
+  await assert.rejects(hangs)
+  assert.equal(openCalls, 0)
+})
+
 test('an iterator that is never read keeps nothing busy, and its failure is heard only by who asks', async () => {
   const iterator = read('no-such-stream', { from: 'oldest' })
   await settle()
@@ -255,6 +277,30 @@ test('until caught up ends under a load that never pauses', async () => {
   assert.ok(count >= 20)
 })
 
+test('until caught up reads a closed shard to its end and then its children, whatever empty pages come before', async () => {
+  const { stream, load } = await loaded(1, 2)
+  await splitShard(api, stream, (await openShards(api, stream))[0])
+  await load.putRounds(2)
+  // As Kinesis may answer, and as the engine does while the last records of a closed shard are being written.
+  const delayed = new Set<string>()
+  const withEmptyPages: KinesisApi = {
+    ...boundTo(api),
+    async getRecords(iterator, limit, signal) {
+      const page = await api.getRecords(iterator, limit, signal)
+      const end = page.childShards?.map(({ shardId }) => shardId).join()
+      if (end === undefined || delayed.has(end)) return page
+      delayed.add(end)
+      return { records: noRecords, millisBehindLatest: 0, nextShardIterator: iterator }
+    },
+  }
+  const options = { untilCaughtUp: true, idlePollMs: 5, callsPerSecond: 1_000 }
+  const lines: string[] = []
+  for await (const { data } of iterate({ api: withEmptyPages, stream, decode: text }, { from: 'oldest' }, options))
+    lines.push(data as string)
+  assert.equal(delayed.size, 1)
+  assert.deepEqual(load.faultsIn(lines), [])
+})
+
 test('a time starts at what arrived since, over a split', async () => {
   const { stream, load } = await loaded(2, 2)
   await splitShard(api, stream, (await openShards(api, stream))[0])
@@ -317,6 +363,30 @@ test('asked to throw, the loop ends at the bad record, and the checkpoint stands
   )
   assert.equal((await store.list())[0]?.sequenceNumber, seen[0]?.sequenceNumber)
   await assert.rejects(read(stream, { from: 'checkpoint' }, options, picky).next(), FormatError)
+})
+
+test('asked to throw, batches hand out what stands before the bad record, and end there', async () => {
+  const stream = await withBadRecord()
+  const store = new MemoryCheckpointStore()
+  const options = { checkpoint: { store, client: 'c' }, onUndecodable: 'throw', untilCaughtUp: true } as const
+  let reported = 0
+  const unobserve = observe((news) => {
+    if (news.type === 'record-undecodable') reported += 1
+  })
+  const seen: StreamRecord<string>[] = []
+  const iterator = read(stream, { from: 'oldest' }, options, picky)
+  const loop = async () => {
+    for await (const batch of iterator.batches()) seen.push(...batch)
+  }
+  await assert.rejects(loop, FormatError)
+  unobserve()
+  await iterator.checkpoint()
+  assert.deepEqual(
+    seen.map(({ data }) => data),
+    ['one'],
+  )
+  assert.equal((await store.list())[0]?.sequenceNumber, seen[0]?.sequenceNumber)
+  assert.equal(reported, 1)
 })
 
 test('asked to skip, bad records are not handed out, are reported, and the checkpoint passes them', async () => {
