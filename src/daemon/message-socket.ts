@@ -36,6 +36,7 @@ interface Connection {
  *
  *     reading -> waiting: whoever takes the messages has no room; no connection is read -> reading
  *     reading, waiting -> draining: takes what has arrived, and no more -> closed
+ *     any --cut--> closed: takes nothing more
  */
 export class MessageSocket {
   readonly endpoint: string
@@ -51,6 +52,7 @@ export class MessageSocket {
   #unfinishedBytes = 0
   #takenCount = 0
   #closed: Promise<void> | undefined
+  #isCut = false
 
   private constructor(server: Server, endpoint: string, options: MessageSocketOptions) {
     this.#server = server
@@ -83,6 +85,13 @@ export class MessageSocket {
     return this.#closed
   }
 
+  /** Ends it at once. A client sends again what it had sent. */
+  cut(): void {
+    this.#isCut = true
+    void this.close()
+    for (const { socket } of this.#connections) socket.destroy()
+  }
+
   async #drain(): Promise<void> {
     this.#server.close()
     const takenBefore = this.#takenCount
@@ -93,8 +102,12 @@ export class MessageSocket {
       await turn()
       await turn()
       // Clients that never pause can't keep a daemon from ending.
-    } while ((this.#hasHeard || this.#waiting !== undefined) && this.#takenCount - takenBefore < drainLimitMessages)
+    } while (this.#isDraining && this.#takenCount - takenBefore < drainLimitMessages)
     for (const { socket } of this.#connections) socket.destroy()
+  }
+
+  get #isDraining(): boolean {
+    return !this.#isCut && (this.#hasHeard || this.#waiting !== undefined)
   }
 
   #welcome(socket: Socket): void {
@@ -141,6 +154,7 @@ export class MessageSocket {
     for (const { socket } of this.#connections) socket.pause()
     await room
     this.#waiting = undefined
+    if (this.#isCut) return
     for (const connection of this.#unread) {
       this.#unread.delete(connection)
       this.#read(connection)

@@ -1,4 +1,4 @@
-import { type Clock, sleep } from '../clock.ts'
+import { type Clock, sleep, type Timer } from '../clock.ts'
 import type { Config, StreamDefinition } from '../config.ts'
 import { report } from '../diagnostics.ts'
 import { createAwsKinesisApi } from '../kinesis/aws-kinesis-api.ts'
@@ -49,7 +49,7 @@ export class StreamLanes implements DurableKeeper {
   readonly #options: StreamLanesOptions
   readonly #lanes = new Map<string, Lane>()
   /** Of streams that the configuration no longer names: they end what they have. */
-  readonly #leaving = new Map<Lane, Promise<unknown>>()
+  readonly #leaving = new Map<Lane, Promise<number>>()
   readonly #ownApis = new Map<string, KinesisApi>()
   #configuring: Promise<void> = Promise.resolve()
   /** What all queues hold. */
@@ -93,6 +93,10 @@ export class StreamLanes implements DurableKeeper {
   }
 
   take({ streamName, partitionKey, body }: Message): Promise<void> | undefined {
+    if (this.#isFinishing) {
+      this.#abandonedCount++
+      return undefined
+    }
     const lane = this.#lanes.get(streamName)
     const refusal = this.#refusalOf(lane, streamName, partitionKey, body)
     if (lane === undefined || refusal !== undefined) {
@@ -130,28 +134,35 @@ export class StreamLanes implements DurableKeeper {
     const { finishMs = Number.POSITIVE_INFINITY, clock, onFinished } = this.#options
     this.#isFinishing = true
     this.#room?.()
+    let hangUp: Timer | undefined
+    const stop = () => {
+      for (const { sender } of this.#everyLane()) sender.stop()
+      // A Kinesis that never answers is not waited for: its requests end with their connections.
+      hangUp ??= clock.setTimer(() => this.#closeApis(), lastAnswersMs)
+    }
+    if (signal.aborted) stop()
+    signal.addEventListener('abort', stop, { once: true })
+    // It may wait for a stream that leaves, and ends with it.
     await this.#configuring
     const lanes = [...this.#lanes.values()]
     for (const { queue } of lanes) queue.close()
-    const stop = () => {
-      for (const { sender } of this.#everyLane()) sender.stop()
-    }
     const timer = Number.isFinite(finishMs) ? clock.setTimer(stop, finishMs) : undefined
     if (signal.aborted) stop()
-    signal.addEventListener('abort', stop, { once: true })
     await Promise.all(lanes.map(({ sender }) => sender.done))
-    let lostCount = this.#abandonedCount
+    let lostCount = 0
     for (const { queue } of lanes) lostCount += await queue.release()
-    for (const [{ queue }, left] of this.#leaving) {
-      await left
-      lostCount += await queue.release()
-    }
+    for (const left of [...this.#leaving.values()]) lostCount += await left
     timer?.cancel()
+    hangUp?.cancel()
     signal.removeEventListener('abort', stop)
     await Promise.all(lanes.map(({ producer }) => producer.close()))
-    for (const api of this.#ownApis.values()) api.close()
+    this.#closeApis()
     onFinished?.()
-    return lostCount
+    return lostCount + this.#abandonedCount
+  }
+
+  #closeApis(): void {
+    for (const api of this.#ownApis.values()) api.close()
   }
 
   #refusalOf(
@@ -247,10 +258,17 @@ export class StreamLanes implements DurableKeeper {
     }
     for (const [streamName, definition] of Object.entries(config)) {
       if (this.#lanes.has(streamName)) continue
-      for (const [lane, left] of this.#leaving) if (lane.definition.streamName === streamName) await left
+      await this.#untilFree(streamName)
+      if (this.#isFinishing) return
       this.#lanes.set(streamName, await this.#openLane(definition, streamCount))
     }
     this.#onRoom()
+  }
+
+  /** Two queues can't have one directory. In memory a stream that comes back need not wait for what it left behind. */
+  async #untilFree(streamName: string): Promise<void> {
+    if (this.#options.finishMs === undefined) return
+    for (const [lane, left] of this.#leaving) if (lane.definition.streamName === streamName) await left
   }
 
   async #openLane(definition: StreamDefinition, streamCount: number): Promise<Lane> {
@@ -275,9 +293,10 @@ export class StreamLanes implements DurableKeeper {
     lane.queue.close()
     if (this.#options.finishMs !== undefined) lane.sender.stop()
     const left = lane.sender.done.then(async () => {
-      await lane.queue.release()
+      const lostCount = await lane.queue.release()
       await lane.producer.close()
       this.#leaving.delete(lane)
+      return lostCount
     })
     this.#leaving.set(lane, left)
   }
@@ -317,3 +336,5 @@ function describeUnknown(streamName: string, streamCount: number): string {
 }
 
 const lookAgainMs = 250
+/** What is under way when a daemon is to end at once is waited for so long, in milliseconds. */
+const lastAnswersMs = 1_000

@@ -99,8 +99,9 @@ export class Tritond implements AsyncDisposable {
     return this.#parts.keeper.waitingCount
   }
 
+  /** Not any more when it stops: its streams are on their way out. */
   reloadConfig(): void {
-    this.#parts.watch?.reload()
+    if (this.#stopped === undefined) this.#parts.watch?.reload()
   }
 
   /**
@@ -127,6 +128,7 @@ export class Tritond implements AsyncDisposable {
     void sleep(clock, drainMs, patience).then(() => this.#hurry.abort())
     // A record that waits for room keeps the socket from its end: whoever hurries leaves it behind.
     await Promise.race([socket.close(), aborted(this.#hurry.signal)])
+    socket.cut()
     const lostCount = await keeper.finish(this.#hurry.signal)
     await durable?.close()
     finished.abort()

@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { describe, test } from 'node:test'
+import { encodeHeader } from '../../src/daemon/message-frames.ts'
+import type { Tritond } from '../../src/daemon/tritond.ts'
+import { realName, streamName, TritondPlace } from '../support/tritond.ts'
+
+/** A daemon that does not end must not keep the tests from ending. */
+const timeout = 120_000
+
+describe('a daemon that is asked to end', () => {
+  test('ends in its time although a stream left the configuration, is stuck, and came back', { timeout }, async () => {
+    await using place = await TritondPlace.open()
+    const streams = { [streamName]: realName, away: 'away_v2' }
+    place.writeConfig(streams, ['away'])
+    const daemon = await place.start()
+    const push = place.push(daemon.endpoint)
+    await push.send([encodeHeader('away', 'k'), 'stuck'])
+    await untilWaiting(daemon, 1)
+    place.writeConfig()
+    daemon.reloadConfig()
+    place.writeConfig(streams, ['away'])
+    daemon.reloadConfig()
+    await push.send([encodeHeader('away', 'k'), 'taken all the same'])
+    await untilWaiting(daemon, 2)
+    assert.deepEqual(await daemon.stop(100), { lostCount: 2 })
+  })
+
+  test('does not wait for a Kinesis that never answers', { timeout }, async () => {
+    await using place = await TritondPlace.open({ faults: [{ action: 'answer-lost', operation: 'PutRecords' }] })
+    const daemon = await place.start()
+    const push = place.push(daemon.endpoint)
+    await push.send([encodeHeader(streamName, 'k'), 'never answered'])
+    await place.until(() => place.news.some(({ type }) => type === 'engine-fault'))
+    assert.deepEqual(await daemon.stop(0), { lostCount: 1 })
+    const codes = place.news.flatMap((news) => (news.type === 'put-failed' ? news.errorCode : []))
+    assert.deepEqual(codes, ['TRITON_CLOSED'])
+  })
+
+  test('gives a spool back once although its stream is just leaving', { timeout }, async () => {
+    await using place = await TritondPlace.open({
+      faults: [{ action: 'delay', operation: 'PutRecords', delayMs: 300 }],
+    })
+    const daemon = await place.start({ spoolDir: join(place.directory, 'spool') })
+    const push = place.push(daemon.endpoint)
+    await push.send([encodeHeader(streamName, 'k'), 'under way'])
+    await place.until(() => place.news.some(({ type }) => type === 'engine-fault'))
+    place.writeConfig({ other: realName })
+    daemon.reloadConfig()
+    assert.deepEqual(await daemon.stop(), { lostCount: 0 })
+    assert.ok(!place.news.some(({ type }) => type === 'journal-write-failed'))
+  })
+
+  test('at once takes nothing more, however busy its clients are, and counts what it had', { timeout }, async () => {
+    await using place = await TritondPlace.open()
+    const daemon = await place.start()
+    const push = place.push(daemon.endpoint)
+    const pump = async () => {
+      for (;;) await push.send([encodeHeader(streamName, 'k'), Buffer.alloc(1000)])
+    }
+    // It ends when the socket is closed.
+    void pump().catch(() => undefined)
+    await place.records(1)
+    void daemon.stop()
+    const { lostCount } = await daemon.stop()
+    for (let turn = 0; turn < 100; turn++) await new Promise(setImmediate)
+    const stopped = place.news.find((news) => news.type === 'daemon-stopped')
+    assert.deepEqual(stopped, { type: 'daemon-stopped', acceptedCount: place.sentCount() + lostCount, lostCount })
+  })
+
+  test('reads no configuration any more', async () => {
+    await using place = await TritondPlace.open()
+    const daemon = await place.start({ spoolDir: join(place.directory, 'spool') })
+    const stopped = daemon.stop()
+    place.writeConfig({ other: realName })
+    daemon.reloadConfig()
+    assert.deepEqual(await stopped, { lostCount: 0 })
+    assert.equal(place.news.filter(({ type }) => type === 'config-read').length, 1)
+  })
+})
+
+async function untilWaiting(daemon: Tritond, count: number): Promise<void> {
+  while (daemon.waitingCount < count) await new Promise(setImmediate)
+}
