@@ -150,6 +150,22 @@ describe('a handler', () => {
     ])
   })
 
+  test('of single records that fails at one gets that one again, and none of those before it', async () => {
+    await using place = await freshPlace()
+    await place.put(numbered(5))
+    const got: (string | undefined)[] = []
+    const news = new News()
+    await using _ = place.open({
+      handleRecord: ({ data }, { attempt }) => {
+        got.push(data)
+        news.tell()
+        if (data === 'r2' && attempt === 1) throw new Error('once')
+      },
+    })
+    await news.until(() => got.length === 6)
+    assert.deepEqual(got, ['r0', 'r1', 'r2', 'r2', 'r3', 'r4'])
+  })
+
   test('that empties its list as it goes gets all of it again when it fails, and is kept when it does not', async () => {
     for (const isPromised of [false, true]) {
       await using place = await freshPlace()
