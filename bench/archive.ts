@@ -25,6 +25,7 @@ import { archiveOf, eventOf, placeOf } from './support/bench-events.ts'
 import { writeBenchReport } from './support/bench-report.ts'
 import { median } from './support/cpu-us-per-record.ts'
 import { startEngineProcess } from './support/engine-process.ts'
+import { peakRssBytes } from './support/peak-rss.ts'
 
 interface StoreTask {
   endpoint: string
@@ -263,7 +264,7 @@ async function storeHere({ endpoint, directory, rotateBytes }: StoreTask): Promi
   const result: StoreResult = {
     cpuUs: user + system,
     seconds: (performance.now() - startedMs) / 1_000,
-    maxRssBytes: process.resourceUsage().maxRSS * 1_024,
+    maxRssBytes: peakRssBytes(),
     recordCount,
   }
   api.close()

@@ -4,6 +4,7 @@ import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pipeline } from 'node:stream'
 import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3'
 
 /** What became of a request that a test wants to go wrong: a status, a hang-up, or no answer at all. */
@@ -212,6 +213,11 @@ class S3Proxy {
         agent: false,
       },
       (came) => {
+        // An object is passed on as it comes: it may be larger than memory.
+        if (method === 'GET' && came.headers['content-length'] !== undefined && !isAnswerLost) {
+          answer.writeHead(came.statusCode ?? 500, came.headers)
+          return void pipeline(came, answer, () => undefined)
+        }
         const pieces: Buffer[] = []
         came.on('data', (piece: Buffer) => pieces.push(piece))
         came.on('end', () => {
