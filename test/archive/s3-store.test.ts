@@ -30,3 +30,23 @@ test('who reads slowly gets all of an object, although its connection is gone me
   const ranges = s3.requests.filter(({ method }) => method === 'GET')
   assert.ok(ranges.length >= 2, 'it was asked for again')
 })
+
+test('a part that is damaged on its way is refused by its checksum, and sent again', async () => {
+  await using s3 = await startTestS3()
+  const bytes = randomBytes(12 * 1024 * 1024)
+  await using store = new S3Store(s3.bucket, '', { endpoint: s3.endpoint })
+  const sent: string[] = []
+  s3.fault = ({ method, query }) => {
+    const part = query.get('partNumber')
+    if (method !== 'PUT' || part === null) return undefined
+    sent.push(part)
+    return sent.length === 1 ? 'damaged' : undefined
+  }
+  const upload = await store.begin('20261126/a-store-1.tri')
+  for (let at = 0; at < bytes.length; at += 1_000_000) await upload.write([bytes.subarray(at, at + 1_000_000)])
+  await upload.complete()
+  assert.deepEqual(sent, ['1', '1', '2'])
+  const pieces: Uint8Array[] = []
+  for await (const piece of store.read('20261126/a-store-1.tri')) pieces.push(piece)
+  assert.ok(bytes.equals(Buffer.concat(pieces)))
+})

@@ -4,6 +4,7 @@ import { FormatError } from '../../src/errors.ts'
 import { randomInteger, seededRandom } from '../../src/random.ts'
 import { losslessJsonOf } from '../../src/record/lossless-json.ts'
 import { identifierChunk, triFile } from '../../src/record/tri-chunks.ts'
+import type { RecordPlace } from '../../src/record/tri-positions.ts'
 import { readRecords } from '../../src/record/tri-records.ts'
 import { TriWriter } from '../../src/record/tri-writer.ts'
 import { runs, seed } from '../support/soak.ts'
@@ -11,31 +12,43 @@ import { goldenArchives, piecesOf } from './golden-archives.ts'
 
 const random = seededRandom(seed())
 
-/** The records that came, as bytes, and how it ended. */
-async function read(bytes: Buffer, salvage = false): Promise<{ records: Buffer[]; failure?: unknown }> {
+interface Found {
+  records: Buffer[]
+  /** Of each record; undefined where the archive does not say. */
+  places: (RecordPlace | undefined)[]
+  failure?: unknown
+}
+
+/** The records that came, and how it ended. */
+async function read(bytes: Buffer, salvage = false): Promise<Found> {
   // Memory of a native library goes back in a turn of its own: as long as only promises resolve, none does.
   await new Promise(setImmediate)
   const records: Buffer[] = []
+  const places: (RecordPlace | undefined)[] = []
   try {
     for await (const part of readRecords(piecesOf(bytes), { salvage })) {
       if (part.type !== 'records') continue
-      part.positions?.places(part.bytes, part.start)
-      for (const [i, end] of part.ends.entries()) records.push(part.bytes.subarray(part.ends[i - 1] ?? part.start, end))
+      const known = part.positions?.places(part.bytes, part.start)
+      for (const [i, end] of part.ends.entries()) {
+        records.push(part.bytes.subarray(part.ends[i - 1] ?? part.start, end))
+        places.push(known?.[i])
+      }
     }
-    return { records }
+    return { records, places }
   } catch (failure) {
-    return { records, failure }
+    return { records, places, failure }
   }
 }
 
-/** Right records only, and all of them unless an error says otherwise. */
-function judge(found: { records: Buffer[]; failure?: unknown }, expected: readonly Buffer[], what: string): void {
-  const { records, failure } = found
-  if (failure === undefined)
-    assert.equal(records.length, expected.length, `${what}: records are missing without a word`)
+/** Right records only, none with the place of another, and `count` of them unless an error says otherwise. */
+function judge(found: Found, expected: Found, count: number, what: string): void {
+  const { records, places, failure } = found
+  if (failure === undefined) assert.equal(records.length, count, `${what}: records are missing without a word`)
   else assert.ok(failure instanceof FormatError, `${what}: ${failure}`)
-  for (const [i, record] of records.entries())
-    assert.ok(record.equals(expected[i] ?? Buffer.alloc(0)), `${what}: record ${i} is wrong`)
+  for (const [i, record] of records.entries()) {
+    assert.ok(record.equals(expected.records[i] ?? Buffer.alloc(0)), `${what}: record ${i} is wrong`)
+    if (places[i] !== undefined) assert.deepEqual(places[i], expected.places[i], `${what}: the place of record ${i}`)
+  }
 }
 
 describe('an archive that was cut or damaged gives an error or the right records', () => {
@@ -45,22 +58,22 @@ describe('an archive that was cut or damaged gives an error or the right records
   ]
   for (const { name, bytes } of archives.filter(({ bytes }) => bytes.length > 0)) {
     test(name, async () => {
-      const { records: expected, failure } = await read(bytes)
-      assert.equal(failure, undefined)
+      const expected = await read(bytes)
+      assert.equal(expected.failure, undefined)
+      const count = expected.records.length
       for (let i = runs(200, 3); i > 0; i--) {
         const end = randomInteger(random, bytes.length)
         const cut = bytes.subarray(0, end)
         const found = await read(cut)
         // A file that ends between two chunks, and two records, is a shorter file.
-        if (found.failure === undefined) judge(found, expected.slice(0, found.records.length), `${name} cut at ${end}`)
-        else judge(found, expected, `${name} cut at ${end}`)
+        judge(found, expected, found.records.length, `${name} cut at ${end}`)
       }
       for (let i = runs(1_000, 10); i > 0; i--) {
         const at = randomInteger(random, bytes.length)
         const bit = randomInteger(random, 8)
         const flipped = Buffer.from(bytes)
         flipped[at] = (flipped[at] as number) ^ (1 << bit)
-        judge(await read(flipped), expected, `${name}, bit ${bit} of byte ${at}`)
+        judge(await read(flipped), expected, count, `${name}, bit ${bit} of byte ${at}`)
         const { failure: salvaged } = await read(flipped, true)
         assert.equal(salvaged, undefined, `${name} salvaged, bit ${bit} of byte ${at}`)
       }

@@ -4,11 +4,12 @@ import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { pipeline } from 'node:stream'
+import { pipeline, Readable } from 'node:stream'
 import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3'
+import { crc32c } from '@node-rs/crc32'
 
-/** What became of a request that a test wants to go wrong: a status, a hang-up, or no answer at all. */
-export type S3Fault = { status: number; code: string } | 'hang-up' | 'stall' | 'answer-lost'
+/** What became of a request that a test wants to go wrong: a status, a hang-up, no answer at all, or a bit of a part that flips. */
+export type S3Fault = { status: number; code: string } | 'hang-up' | 'stall' | 'answer-lost' | 'damaged'
 
 export interface S3Request {
   method: string
@@ -38,8 +39,9 @@ export interface TestS3 extends AsyncDisposable {
 
 /**
  * An S3 server from npm, with one bucket, behind a proxy that adds what it lacks: listing uploads that are open, and
- * giving them up, after which their parts and their completion are refused; listings of more than one page (the server's
- * own tokens need a cipher that OpenSSL 3 has not). Any credentials of 'local' are right.
+ * giving them up, after which their parts and their completion are refused; the checksums of parts, without which none is
+ * taken; listings of more than one page (the server's own tokens need a cipher that OpenSSL 3 has not). Any credentials of
+ * 'local' are right.
  */
 export async function startTestS3(bucket = 'triton-test'): Promise<TestS3> {
   const directory = await mkdtemp(join(tmpdir(), 'triton-s3-'))
@@ -147,7 +149,24 @@ class S3Proxy {
     } else if (query.has('uploads') && method === 'GET') this.#listUploads(query, answer)
     else if (query.get('list-type') === '2' && key === '' && pathname.startsWith(`/${this.#bucket}`))
       this.#listObjects(query, answer)
-    else this.#pass(incoming, answer, asked, fault === 'answer-lost')
+    else if (uploadId !== null && method === 'PUT') this.#takePart(incoming, answer, asked, fault)
+    else this.#pass(incoming, incoming, answer, asked, fault === 'answer-lost')
+  }
+
+  /** As S3 does it: what does not have the checksum that was said for it is not kept. */
+  #takePart(incoming: IncomingMessage, answer: ServerResponse, asked: S3Request, fault: S3Fault | undefined): void {
+    const pieces: Buffer[] = []
+    incoming.on('data', (piece: Buffer) => pieces.push(piece))
+    incoming.on('end', () => {
+      const body = Buffer.concat(pieces)
+      if (fault === 'damaged') body[0] = (body[0] as number) ^ 1
+      const said = incoming.headers['x-amz-checksum-crc32c']
+      if (said === undefined) return refuse(incoming, answer, 400, 'InvalidRequest')
+      const checksum = Buffer.alloc(4)
+      checksum.writeUInt32BE(crc32c(body))
+      if (checksum.toString('base64') !== said) return refuse(incoming, answer, 400, 'BadDigest')
+      this.#pass(incoming, Readable.from([body]), answer, asked, fault === 'answer-lost')
+    })
   }
 
   #listUploads(query: URLSearchParams, answer: ServerResponse): void {
@@ -201,7 +220,13 @@ class S3Proxy {
     )
   }
 
-  #pass(incoming: IncomingMessage, answer: ServerResponse, asked: S3Request, isAnswerLost: boolean): void {
+  #pass(
+    incoming: IncomingMessage,
+    body: Readable,
+    answer: ServerResponse,
+    asked: S3Request,
+    isAnswerLost: boolean,
+  ): void {
     const { method, url, key, query } = asked
     const onward = request(
       {
@@ -221,10 +246,10 @@ class S3Proxy {
         const pieces: Buffer[] = []
         came.on('data', (piece: Buffer) => pieces.push(piece))
         came.on('end', () => {
-          const body = Buffer.concat(pieces)
+          const answered = Buffer.concat(pieces)
           const isGood = (came.statusCode ?? 500) < 300
           if (isGood && method === 'POST' && query.has('uploads')) {
-            const id = /<UploadId>(.*?)<\/UploadId>/.exec(body.toString())?.[1]
+            const id = /<UploadId>(.*?)<\/UploadId>/.exec(answered.toString())?.[1]
             if (id !== undefined) this.#uploads.set(id, key)
           }
           if (isGood) this.#note(asked, Number(incoming.headers['content-length'] ?? 0))
@@ -234,14 +259,14 @@ class S3Proxy {
           delete headers.connection
           answer.writeHead(came.statusCode ?? 500, {
             ...headers,
-            ...(method !== 'HEAD' && { 'content-length': body.length }),
+            ...(method !== 'HEAD' && { 'content-length': answered.length }),
           })
-          answer.end(body)
+          answer.end(answered)
         })
       },
     )
     onward.on('error', () => incoming.socket.destroy())
-    incoming.pipe(onward)
+    body.pipe(onward)
   }
 
   /** What the server has carried out. */
@@ -265,8 +290,10 @@ class S3Proxy {
 
 /** When the request is there in whole: a client that is still sending would not hear of it. */
 function refuse(incoming: IncomingMessage, answer: ServerResponse, status: number, code: string): void {
-  incoming.resume().on('end', () => {
+  const say = () => {
     answer.writeHead(status, { 'content-type': 'application/xml' })
     answer.end(`<?xml version="1.0"?><Error><Code>${code}</Code><Message>as the test wants it</Message></Error>`)
-  })
+  }
+  if (incoming.readableEnded) say()
+  else incoming.resume().on('end', say)
 }
