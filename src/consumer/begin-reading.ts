@@ -46,7 +46,12 @@ export async function beginReading(settings: ReadSettings, signal: AbortSignal):
     report({ type: 'position-trimmed', stream: settings.stream, ...expired })
   }
   await reportTrimmedTime(settings, facts.elsewhere, signal)
-  return { map, lineage: new Lineage(map, planStart(map, shards, facts, given), given), known }
+  const plan = planStart(map, shards, facts, given)
+  for (const [shardId, position] of plan) {
+    // Whoever read it to its end knows of children that this listing does not show yet: its end names them again.
+    if (position === 'finished' && map.childrenOf(shardId).length === 0) plan.set(shardId, { type: 'LATEST' })
+  }
+  return { map, lineage: new Lineage(map, plan, given), known }
 }
 
 /**

@@ -44,10 +44,10 @@ async function newStream(shardCount: number): Promise<string> {
   return stream
 }
 
-function read(stream: string, start: StartPosition, options: IterateOptions = {}) {
+function read(stream: string, start: StartPosition, options: IterateOptions = {}, asked = api) {
   const decode = (bytes: Uint8Array) => ({ data: Buffer.from(bytes).toString() })
   const pace = { untilCaughtUp: true, idlePollMs: 5, callsPerSecond: 1_000, limit: 10 }
-  return iterate({ api, stream, decode }, start, { ...pace, ...options })
+  return iterate({ api: asked, stream, decode }, start, { ...pace, ...options })
 }
 
 const stores: Record<string, (name: string) => CheckpointStore> = {
@@ -124,6 +124,28 @@ for (const [kind, open] of Object.entries(stores)) {
     assert.deepEqual(load.faultsIn(lines), [])
   })
 }
+
+test('a reader that finished a shard goes on with its children, also when no listing shows them yet', async () => {
+  const stream = await newStream(1)
+  await resizeStream(api, stream, 2)
+  const load = new NumberedLoad(api, stream)
+  await load.putRounds(2)
+  const [parent, ...children] = await api.listShards(stream)
+  assert.ok(parent?.endingSequenceNumber !== undefined && children.length === 2)
+  const checkpoint = { store: new MemoryCheckpointStore(), client: 'c' }
+  const { endingSequenceNumber: sequenceNumber } = parent
+  await checkpoint.store.save('c', stream, new Map([[parent.shardId, { sequenceNumber, isFinished: true }]]))
+  const late = new Proxy(api, {
+    get(target, name: keyof KinesisApi) {
+      if (name === 'listShards') return async () => [parent]
+      return target[name].bind(target)
+    },
+  })
+  const lines: string[] = []
+  const reader = read(stream, { from: 'checkpoint' }, { checkpoint }, late)
+  for await (const { data } of reader) lines.push(data as string)
+  assert.deepEqual(load.faultsIn(lines), [])
+})
 
 test('a reader killed with SIGKILL again and again loses nothing and repeats only what it had not saved', async () => {
   const stream = await newStream(3)
