@@ -1,24 +1,22 @@
-import { execFile, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { after, test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
-import { promisify } from 'node:util'
 import { CreateBucketCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3'
 import type { ArchiveStore } from '../../src/archive/archive-store.ts'
 import { S3Store } from '../../src/archive/s3-store.ts'
 import { UnavailableError } from '../../src/errors.ts'
 import { testArchiveStore } from '../contracts/archive-store.contract.ts'
 import { freePort } from '../support/free-port.ts'
+import { installPackages } from './python-packages.ts'
 
 /** The suite of stores over another S3: moto's, from PyPI, which knows multipart uploads by itself. */
-const run = promisify(execFile)
 const place = resolve(import.meta.dirname, '../../.cache/clients/moto')
 const packages = ['moto[s3,server]==5.2.5']
 const longestStartMs = 60_000
 
-const missing = await install()
+const missing = await installPackages(place, packages)
 if (missing !== undefined) test('stores of archives over moto', { skip: missing }, () => undefined)
 else {
   const port = await freePort()
@@ -58,21 +56,6 @@ else {
       },
     }
   })
-}
-
-/** Answers why it cannot be had. */
-async function install(): Promise<string | undefined> {
-  try {
-    if (!existsSync(join(place, 'bin/python'))) {
-      mkdirSync(dirname(place), { recursive: true })
-      await run('python3', ['-m', 'venv', place], { timeout: 120_000 })
-    }
-    const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', ...packages]
-    await run(join(place, 'bin/python'), pip, { timeout: 400_000 })
-    return undefined
-  } catch (error) {
-    return `moto can't be installed: ${(error as Error).message.split('\n')[0]}`
-  }
 }
 
 async function answering(endpoint: string): Promise<void> {

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { before, describe, type TestContext, test } from 'node:test'
 import { promisify } from 'node:util'
 import { startTestEngine } from '../support/engine.ts'
+import { installPackages } from './python-packages.ts'
 import { type Outcome, playStory, story, storyFile } from './story.ts'
 
 /** boto3 and the AWS CLI, from PyPI in an environment of their own. */
@@ -16,7 +17,7 @@ const packages = ['boto3==1.44.8', 'awscli==1.46.3']
 describe('in Python', () => {
   let missing: string | undefined
   before(async () => {
-    missing = await install()
+    missing = await installPackages(place, packages)
   })
 
   test('boto3 plays its story, plain and over TLS, and all but the newest operations are in it', async (t) => {
@@ -54,24 +55,6 @@ describe('in Python', () => {
 function isMissing(t: TestContext, missing: string | undefined): boolean {
   if (missing !== undefined) t.skip(missing)
   return missing !== undefined
-}
-
-/** Answers why it cannot be had. */
-async function install(): Promise<string | undefined> {
-  try {
-    if (!existsSync(join(place, 'bin/python'))) {
-      mkdirSync(dirname(place), { recursive: true })
-      await run('python3', ['-m', 'venv', place], { timeout: 120_000 })
-    }
-    const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', ...packages]
-    await run(join(place, 'bin/python'), pip, { timeout: 240_000 })
-    return undefined
-  } catch (error) {
-    const { message, stderr = '' } = error as Error & { stderr?: string }
-    const reason = `Python or its packages (${packages.join(', ')}) cannot be had here: ${(stderr || message).trim().split('\n').at(-1)}`
-    console.log(`skipped: ${reason}`)
-    return reason
-  }
 }
 
 async function callCli(endpoint: string, operation: string, input: Record<string, unknown>): Promise<Outcome> {
