@@ -429,9 +429,10 @@ export type Diagnostic =
       reason: string
     }
   | {
-      /** A day within those asked for has no archive of the stream. */ type: 'archive-day-empty'
+      /** Days within those asked for have no archive of the stream. */ type: 'archive-days-empty'
       stream: string
-      day: string
+      firstDay: string
+      lastDay: string
     }
 
 export type DiagnosticType = Diagnostic['type']

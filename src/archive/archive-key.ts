@@ -78,7 +78,7 @@ export function daysBetween(first: string, last: string): string[] {
 }
 
 export function dayStartMs(day: string): number {
-  return Date.UTC(Number(day.slice(0, 4)), Number(day.slice(4, 6)) - 1, Number(day.slice(6)))
+  return Date.parse(`${day.slice(0, 4)}-${day.slice(4, 6)}-${day.slice(6)}T00:00:00Z`)
 }
 
 export const dayMs = 86_400_000

@@ -1,7 +1,16 @@
 import { report } from '../diagnostics.ts'
 import { ConfigError, NotFoundError } from '../errors.ts'
 import { type RecordBlock, readRecords, type TriPart } from '../record/tri-records.ts'
-import { type ArchiveKey, dayOf, daysBetween, isDay, parseArchiveKey, prefixOf } from './archive-key.ts'
+import {
+  type ArchiveKey,
+  dayMs,
+  dayOf,
+  dayStartMs,
+  daysBetween,
+  isDay,
+  parseArchiveKey,
+  prefixOf,
+} from './archive-key.ts'
 import type { ArchiveStore } from './archive-store.ts'
 import { chooseArchives } from './choose-archives.ts'
 import { ReadAhead } from './read-ahead.ts'
@@ -33,7 +42,7 @@ export async function findArchives(
 ): Promise<ChosenArchive[]> {
   const [first, last] = [dayText('start', start), dayText('end', end)]
   if (last < first) throw new ConfigError(`the end, ${last}, is before the start, ${first}`)
-  const days = daysBetween(first, last)
+  const days = await daysToList(store, first, last, signal)
   const sizes = new Map<string, number>()
   const keys: ArchiveKey[] = []
   for (let from = 0; from < days.length; from += listingsAtOnce) {
@@ -51,9 +60,24 @@ export async function findArchives(
   const when = first === last ? `of ${first}` : `from ${first} to ${last}`
   if (chosen.length === 0)
     throw new NotFoundError(`there is no archive of stream ${stream}${ofWhom} ${when} in ${store.address}`)
-  const found = new Set(chosen.map(({ day }) => day))
-  for (const day of days) if (!found.has(day)) report({ type: 'archive-day-empty', stream, day })
+  reportEmptyDays(stream, first, last, [...new Set(chosen.map(({ day }) => day))])
   return chosen.map((key) => ({ ...key, bytes: sizes.get(key.key) ?? 0 }))
+}
+
+/** Of more days than a year has, those that there are: a mistyped year must not become a million listings. */
+async function daysToList(store: ArchiveStore, first: string, last: string, signal?: AbortSignal): Promise<string[]> {
+  if (dayStartMs(last) - dayStartMs(first) <= 366 * dayMs) return daysBetween(first, last)
+  return (await store.listDays(signal)).filter((day) => day >= first && day <= last)
+}
+
+/** `found` in order. */
+function reportEmptyDays(stream: string, first: string, last: string, found: readonly string[]): void {
+  let fromMs = dayStartMs(first)
+  for (const nextMs of [...found.map(dayStartMs), dayStartMs(last) + dayMs]) {
+    if (nextMs > fromMs)
+      report({ type: 'archive-days-empty', stream, firstDay: dayOf(fromMs), lastDay: dayOf(nextMs - dayMs) })
+    fromMs = nextMs + dayMs
+  }
 }
 
 export interface ReadArchivesOptions {

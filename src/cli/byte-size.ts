@@ -7,3 +7,13 @@ export function byteSize(text: string): number {
   if (Number.isSafeInteger(bytes)) return bytes
   throw new InvalidArgumentError('It must be a number of bytes, such as 500000, 256MiB or 10GiB.')
 }
+
+/** For flags that take no less than so many bytes. */
+export function byteSizeFrom(leastBytes: number): (text: string) => number {
+  return (text) => {
+    const bytes = byteSize(text)
+    if (bytes >= leastBytes) return bytes
+    const least = leastBytes < 1024 ** 2 ? String(leastBytes) : `${leastBytes / 1024 ** 2}MiB`
+    throw new InvalidArgumentError(`It must be ${least} or more.`)
+  }
+}

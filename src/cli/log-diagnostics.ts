@@ -264,8 +264,13 @@ export function describeDiagnostic(news: Diagnostic): [level: Level, message: st
         'warn',
         `${news.file}: lost bytes ${news.offset} to ${news.until}, behind ${news.recordNumber} records: ${news.reason}`,
       ]
-    case 'archive-day-empty':
-      return ['warn', `there is no archive of ${news.stream} of ${news.day}`]
+    case 'archive-days-empty':
+      return [
+        'warn',
+        `there is no archive of ${news.stream} ${
+          news.firstDay === news.lastDay ? `of ${news.firstDay}` : `from ${news.firstDay} to ${news.lastDay}`
+        }`,
+      ]
     default:
       return ['info', undescribed(news)]
   }

@@ -8,7 +8,7 @@ import { damagedFiles, Spool } from '../daemon/spool.ts'
 import { startTritond, type Tritond, type TritondOptions } from '../daemon/tritond.ts'
 import { defaultHost, defaultPort, leastMemoryBytes, leastSpoolBytes } from '../daemon/tritond-options.ts'
 import { StorageError } from '../errors.ts'
-import { byteSize } from './byte-size.ts'
+import { byteSizeFrom } from './byte-size.ts'
 import { exitCodeOf, UsageError } from './exit-code.ts'
 import { addVerboseFlag, portNumber, wholeNumber } from './flags.ts'
 import { logDiagnostics } from './log-diagnostics.ts'
@@ -60,10 +60,10 @@ function buildProgram(): Command {
       portNumber,
     )
     .option('--flush-ms <ms>', 'how long a record waits for company (default: 100)', wholeNumber(0))
-    .option('--memory-max <bytes>', 'memory for waiting records (default: 256MiB)', sizeFrom(leastMemoryBytes))
+    .option('--memory-max <bytes>', 'memory for waiting records (default: 256MiB)', byteSizeFrom(leastMemoryBytes))
     .option('--record-ttl <seconds>', 'how long a record is tried (default: 600)', wholeNumber(1))
     .option('--spool <dir>', 'keep waiting records in this directory, where they outlive the daemon')
-    .option('--spool-max <bytes>', 'room that the spool may take (default: 10GiB)', sizeFrom(leastSpoolBytes))
+    .option('--spool-max <bytes>', 'room that the spool may take (default: 10GiB)', byteSizeFrom(leastSpoolBytes))
     .addOption(new Option('--sync <when>', 'when a record in the spool counts as kept').choices(['interval', 'always']))
     .option('--durable-port <port>', 'port of putDurable; default: the one after --port', portNumber)
     .option(
@@ -209,14 +209,6 @@ function openOutput({ skipKinesis, output_file: file }: TritondFlags): number | 
 /** The old daemon's short form has two letters, which the parser would take for two flags. */
 function modernSpelling(word: string): string {
   return word === '-cc' ? '--skip-kinesis' : word
-}
-
-function sizeFrom(leastBytes: number): (text: string) => number {
-  return (text) => {
-    const bytes = byteSize(text)
-    if (bytes >= leastBytes) return bytes
-    throw new InvalidArgumentError(`It must be ${leastBytes / 1024 ** 2}MiB or more.`)
-  }
 }
 
 /** `9100`; `0.0.0.0:9100` or `[::]:9100` to be reached from elsewhere. */

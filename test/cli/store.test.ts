@@ -167,6 +167,8 @@ test('what makes no sense is told with exit code 2', async () => {
     [['-s', 'e', '--store', url, '--skip-to-latest', '--from', 'all'], 2, /choose one/],
     [['-s', 'e', '--store', url, '--rotate', 'soon'], 2, /must be a duration/],
     [['-s', 'e', '--store', url, '--rotate-bytes', 'lots'], 2, /number of bytes/],
+    [['-s', 'e', '--store', url, '--rotate-bytes', '0'], 2, /must be 1 or more/],
+    [['-s', 'e', '--store', url, '--metrics', '99999'], 2, /port number, 0 to 65535/],
     [['-s', 'e', '--store', url, '--client-name', 'a-b'], 1, /no client name/],
     [['-s', 'nope', '--store', url], 1, /no stream "nope"/],
     [['-s', 'e', '--store', 'file:///nowhere/at/all', '--until-caught-up'], 1, /no directory \/nowhere\/at\/all/],

@@ -1,9 +1,9 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import { systemClock } from '../../clock.ts'
 import type { Fallback } from '../../consumer/read-settings.ts'
-import { byteSize } from '../byte-size.ts'
+import { byteSizeFrom } from '../byte-size.ts'
 import { duration } from '../duration.ts'
-import { addStreamFlags, type StreamFlags, wholeNumber } from '../flags.ts'
+import { addStreamFlags, portNumber, type StreamFlags, wholeNumber } from '../flags.ts'
 import { parseTime } from '../start-time.ts'
 import { addStorePlaceFlags, type StorePlaceFlags } from '../store-place.ts'
 
@@ -37,13 +37,13 @@ export function define(command: Command): void {
       startOf,
     )
     .option('--rotate <duration>', 'how long an object grows (default: 1h)', duration)
-    .option('--rotate-bytes <bytes>', 'how large an object grows (default: 128MiB)', byteSize)
+    .option('--rotate-bytes <bytes>', 'how large an object grows (default: 128MiB)', byteSizeFrom(1))
     .option('--drain-ms <ms>', 'how long storing may take after SIGTERM (default: 25000)', wholeNumber(0))
     .option('--lease-ms <ms>', 'when another may take over from one that is dead (default: 10000)', wholeNumber(100))
     .option(
       '--metrics <port>',
       'answer Prometheus at /metrics of this port of 127.0.0.1; 0 takes a free one',
-      wholeNumber(0),
+      portNumber,
     )
     .option('--until-caught-up', 'end at the tip instead of waiting for more')
     .addHelpText(
