@@ -25,8 +25,9 @@ export class StreamIterator<T> implements AsyncIterableIterator<StreamRecord<T>>
   #progress: ShardProgress | undefined
   #index = 0
   #isClosed = false
-  /** Calls of `next` that wait for a page; while there are any, later calls queue behind them. */
+  /** Calls of `next` that wait for a page; while there are any, later calls wait for the last of them. */
   #waitingCount = 0
+  #lastWaiting: Promise<unknown> = Promise.resolve()
   #wakers: (() => void)[] = []
 
   constructor(settings: ReadSettings, decode: Decode<T>) {
@@ -115,8 +116,14 @@ export class StreamIterator<T> implements AsyncIterableIterator<StreamRecord<T>>
     return this
   }
 
-  async #nextLater(): Promise<IteratorResult<StreamRecord<T>, undefined>> {
+  #nextLater(): Promise<IteratorResult<StreamRecord<T>, undefined>> {
     this.#waitingCount += 1
+    const answer = this.#lastWaiting.then(() => this.#nextWithNews())
+    this.#lastWaiting = answer.catch(() => undefined)
+    return answer
+  }
+
+  async #nextWithNews(): Promise<IteratorResult<StreamRecord<T>, undefined>> {
     try {
       for (;;) {
         if (!(await this.#untilNews())) return { value: undefined, done: true }

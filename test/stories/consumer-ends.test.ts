@@ -13,6 +13,7 @@ import type { LocalEngine } from '../../src/local/index.ts'
 import { startTestEngine } from '../support/engine.ts'
 import { settle } from '../support/manual-clock.ts'
 import { NumberedLoad, openShards, splitShard } from '../support/reshard-load.ts'
+import { ReshardModel } from '../support/reshard-model.ts'
 
 let engine: LocalEngine
 let api: KinesisApi
@@ -212,6 +213,29 @@ test('several reads at once are answered in their order', async () => {
     answers.slice(-2).map(({ done }) => done),
     [true, true],
   )
+})
+
+test('a read that is asked for while an earlier one is being answered comes after it, whenever that is', async () => {
+  for (let hops = 0; hops < 20; hops++) {
+    const model = new ReshardModel(1)
+    await using iterator = iterate({ api: model, stream: 'model', decode: text }, { from: 'oldest' }, { idlePollMs: 1 })
+    model.putInto(0, 'first')
+    model.putInto(0, 'second')
+    let second: Promise<IteratorResult<StreamRecord<string>>> | undefined
+    const unobserve = observe(({ type }) => {
+      if (type !== 'page-read' || second !== undefined) return
+      let left = hops
+      const hop = () => {
+        if (left-- > 0) queueMicrotask(hop)
+        else second = iterator.next()
+      }
+      hop()
+    })
+    const first = await iterator.next()
+    await settle()
+    unobserve()
+    assert.deepEqual([first.value?.data, (await second)?.value?.data], ['first', 'second'], `after ${hops} hops`)
+  }
 })
 
 test('batches are each of one shard, and count as handed out when given', async () => {
