@@ -94,8 +94,6 @@ export class PostgresDatabase implements SqlDatabase {
 
   async #attempt<T>(mode: TransactionWork['mode'], act: (query: SqlQuery) => Promise<T>): Promise<T> {
     const client = await this.#connect()
-    const ignore = () => undefined // the query that was running fails with the same error
-    client.on('error', ignore)
     let isWhole = false
     try {
       await client.query(this.#begin(mode))
@@ -108,7 +106,6 @@ export class PostgresDatabase implements SqlDatabase {
       isWhole = true
       return result
     } finally {
-      client.removeListener('error', ignore)
       client.release(!isWhole)
     }
   }
@@ -161,7 +158,11 @@ export class PostgresDatabase implements SqlDatabase {
       allowExitOnIdle: true,
     }
     const pool = new NewPool(config)
-    pool.on('error', () => undefined) // an idle connection broke; the pool has dropped it and will make another
+    const ignore = () => undefined
+    pool.on('error', ignore) // an idle connection broke; the pool has dropped it and will make another
+    // In hand, the query that is running fails with the same error, or the next one. From the first moment on: the server
+    // may end a session in the same breath in which it is ready, before whoever waits for it can listen.
+    pool.on('connect', (client) => client.on('error', ignore))
     return pool
   }
 

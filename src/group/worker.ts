@@ -40,6 +40,8 @@ export class Worker<T> implements AsyncDisposable {
   #leases: readonly ObservedLease[] = []
   #auditing: Promise<unknown> | undefined
   readonly #audited: LeaseChange[] = []
+  /** Whether the stream was ever listed: before, nobody can say where a shard begins. */
+  #isAudited = false
   /** When it was last told that a shard stands, and since when those of nobody do. */
   readonly #toldStuckMs = new Map<string, number>()
   readonly #waitingSinceMs = new Map<string, number>()
@@ -151,34 +153,38 @@ export class Worker<T> implements AsyncDisposable {
 
   async #round(): Promise<void> {
     let leases = await this.#look()
+    this.#audit(leases)
+    if (!this.#isAudited) return
     const isJoined = this.#keeper.held.has(memberLeaseName(this.owner))
-    const changes = [...(await this.#audit(leases)), ...this.#buryDead(leases)]
+    const changes = [...this.#audited.splice(0), ...this.#buryDead(leases)]
     if (!isJoined) await this.#join(leases, changes)
     else if (changes.length > 0)
       await this.#settings.leases.apply(this.#settings.client, this.#settings.stream, changes)
     // What was made just now is dealt in the same round: a group begins at once.
     if (!isJoined || changes.length > 0) leases = await this.#look()
-    if (this.#closing.signal.aborted || !this.#register.isReady) return
+    if (this.#closing.signal.aborted) return
     await this.#takeShare(leases)
   }
 
   /**
-   * What an audit found. Only the first one is waited for: a Kinesis that is slow to list its shards must not keep those
-   * of a dead worker lying about.
+   * Side by side with the rounds: a Kinesis that is slow to list its shards must neither keep those of a dead worker lying
+   * about, nor keep a worker that has just come from seeing who renews his leases and who does not.
    */
-  async #audit(leases: readonly ObservedLease[]): Promise<LeaseChange[]> {
-    if (!this.#register.isReady) return this.#register.audit(leases)
+  #audit(leases: readonly ObservedLease[]): void {
     this.#auditing ??= this.#register
       .audit(leases)
       .then(
-        (changes) => this.#audited.push(...changes),
+        (changes) => {
+          this.#audited.push(...changes)
+          const isFirst = this.#register.isReady && !this.#isAudited
+          this.#isAudited ||= isFirst
+          if (isFirst || changes.length > 0) this.#poke()
+        },
         () => this.#register.wantAudit(), // the lease database failed, which the rounds tell
       )
       .finally(() => {
         this.#auditing = undefined
-        if (this.#audited.length > 0) this.#poke()
       })
-    return this.#audited.splice(0)
   }
 
   async #look(): Promise<readonly ObservedLease[]> {

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { type AddressInfo, createConnection, createServer } from 'node:net'
 import { after, before, test } from 'node:test'
+import { promisify } from 'node:util'
 import pg from 'pg'
 import { initCheckpointTable, openCheckpointStore } from '../../src/checkpoint/open-checkpoint-store.ts'
 import { parsePostgresAddress } from '../../src/checkpoint/postgres-address.ts'
@@ -84,6 +87,38 @@ test('a connection that the server ends, idle or at work, is replaced', async ()
   await holder.end()
   await saving
   assert.deepEqual(await store.load('c', 's'), new Map([at(0, 2)]))
+})
+
+test('a connection that the server ends in the moment in which it is made is replaced', async () => {
+  const address = await postgres.createDatabase()
+  await initCheckpointTable(address)
+  // Both words of the server arrive in one piece: that the session is ready, and that it is over.
+  let sessionCount = 0
+  const relay = createServer((client) => {
+    const server = createConnection(postgres.port, '127.0.0.1')
+    const isFirst = sessionCount++ === 0
+    const held: Buffer[] = []
+    client.on('error', () => undefined).pipe(server.on('error', () => undefined))
+    server.on('data', (bytes) => {
+      const isReady = isFirst && bytes.includes(readyForQuery)
+      if (isReady) void terminateOthers(address)
+      if (isReady || held.length > 0) held.push(bytes)
+      else client.write(bytes)
+    })
+    server.on('end', () => client.end(Buffer.concat(held)))
+  })
+  await once(relay.listen(0, '127.0.0.1'), 'listening')
+  try {
+    const { port } = relay.address() as AddressInfo
+    await using store = openCheckpointStore(`${address.replace(/:\d+\//, `:${port}/`)}?sslmode=disable`)
+    const retry = nextRetry()
+    await store.save('c', 's', new Map([at(0, 1)]))
+    await retry
+    assert.equal(sessionCount, 2)
+    assert.deepEqual(await store.load('c', 's'), new Map([at(0, 1)]))
+  } finally {
+    await promisify(relay.close.bind(relay))()
+  }
 })
 
 test('a server that answers nothing counts as lost', async () => {
@@ -259,6 +294,9 @@ test('an error in what the caller does rolls back, and comes out as it is', asyn
   assert.deepEqual(await store.list(), [])
   await database.close()
 })
+
+/** What a server says last when somebody logs in. */
+const readyForQuery = Buffer.from('Z\0\0\0\x05I', 'latin1')
 
 async function connect(address: string): Promise<pg.Client> {
   const client = new pg.Client(address)

@@ -27,6 +27,7 @@ const seedsThatFoundBugs: [seed: number, what: string][] = [
   [9499, 'a request of a worker that had left was carried out late and made it a member again'],
   [408, 'who had just woken up dealt a shard to one who was asleep when its owner died, which the bound did not know'],
   [3603, 'a renewal of a dead worker was carried out seconds after its death, which the bound did not know'],
+  [3834, 'a worker that had just come saw nobody renew his leases while Kinesis was slow to list its shards'],
   [827, 'a shard was to wait for less than its clock can tell, and waited for ever'],
 ]
 
