@@ -1,5 +1,6 @@
 import { pino } from 'pino'
 import { type Diagnostic, observe } from '../diagnostics.ts'
+import { alarmText } from '../group/alarm-text.ts'
 
 /** How much is told: warnings always, with `-v` what happens, with `-vv` every request. */
 export type Verbosity = number
@@ -121,7 +122,8 @@ export function describeDiagnostic(news: Diagnostic): [level: Level, message: st
     case 'worker-stopped':
       return ['info', `worker ${news.owner} of ${news.client} has left ${news.stream}`]
     case 'worker-hindered':
-      return ['warn', `the ${news.what} of ${news.client} on ${news.stream} can't be looked at: ${news.reason}`]
+    case 'shard-stuck':
+      return ['warn', alarmText(news)]
     case 'program-failed':
       return ['warn', `the program${news.shardId && ` of ${news.shardId}`} had no batch to fail at, but ${news.reason}`]
     case 'lease-taken':
@@ -150,21 +152,15 @@ export function describeDiagnostic(news: Diagnostic): [level: Level, message: st
           `(attempt ${news.attempt}${news.delayMs > 0 ? `, again in ${ms(news.delayMs)}` : ''}): ${news.reason}`,
       ]
     case 'shard-stopped':
-      return [
-        'error',
-        `${news.stream} ${news.shardId} is stopped before ${news.sequenceNumber}, tried again in ${ms(news.retryMs)}: ${news.reason}`,
-      ]
+    case 'record-skipped':
+      return ['error', alarmText(news)]
     case 'shard-resumed':
       return ['info', `${news.stream} ${news.shardId} goes on: ${news.sequenceNumber} is handled`]
-    case 'record-skipped':
-      return ['error', `${news.stream} ${news.shardId} ${news.sequenceNumber} is skipped: ${news.reason}`]
     case 'record-dead-lettered':
       return [
         'error',
         `${news.stream} ${news.shardId} ${news.sequenceNumber} went to ${news.to} instead of the handler: ${news.reason}`,
       ]
-    case 'shard-stuck':
-      return ['warn', `${news.stream} ${news.shardId} stands: ${news.reason}${news.isRestarted ? '; read anew' : ''}`]
     case 'shard-read-failed':
       return [
         'error',

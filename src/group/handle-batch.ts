@@ -100,12 +100,12 @@ async function giveUpOn<T>(
   settings: WorkerSettings<T>,
   place: HandlingPlace<T>,
 ): Promise<void> {
-  const { client, stream, onFailure, clock, stoppedRetryMs } = settings
+  const { client, stream, onFailure, clock, stoppedRetryMs, alarm } = settings
   const { shardId, sequenceNumber } = record
   let reason = reasonOf(failure)
   for (let round = 1; !place.stopping.aborted; round++) {
     if (onFailure === 'skip') {
-      report({ type: 'record-skipped', client, stream, shardId, sequenceNumber, reason })
+      alarm.report({ type: 'record-skipped', client, stream, shardId, sequenceNumber, reason })
       return place.done([record])
     }
     if (onFailure !== 'stop-shard') {
@@ -120,7 +120,7 @@ async function giveUpOn<T>(
       }
     }
     place.halted(record, reason)
-    report({ type: 'shard-stopped', client, stream, shardId, sequenceNumber, retryMs: stoppedRetryMs, reason })
+    alarm.report({ type: 'shard-stopped', client, stream, shardId, sequenceNumber, retryMs: stoppedRetryMs, reason })
     await sleep(clock, stoppedRetryMs, place.stopping)
     if (place.stopping.aborted) return
     try {

@@ -13,7 +13,7 @@ import type { WorkerSettings } from './worker-options.ts'
 
 type RegisterSettings = Pick<
   WorkerSettings<never>,
-  'api' | 'stream' | 'client' | 'leases' | 'startFrom' | 'auditMs' | 'clock' | 'random'
+  'api' | 'stream' | 'client' | 'leases' | 'startFrom' | 'auditMs' | 'clock' | 'random' | 'alarm'
 >
 
 /**
@@ -47,7 +47,7 @@ export class ShardRegister {
 
   /** When it is time: what is to be changed in these leases, so that every shard is read. */
   async audit(leases: readonly Lease[]): Promise<LeaseChange[]> {
-    const { client, stream, clock, auditMs, random } = this.#settings
+    const { client, stream, clock, auditMs, random, alarm } = this.#settings
     if (clock.monotonic() < this.#nextAuditMs) return []
     try {
       const shards = await listShards(this.#settings, this.#signal, 0)
@@ -59,7 +59,7 @@ export class ShardRegister {
       this.#failedCount += 1
       const delayMs = Math.min(auditMs, 200 * 2 ** Math.min(this.#failedCount, 20))
       this.#nextAuditMs = clock.monotonic() + delayMs * (0.5 + random.next() / 2)
-      report({ type: 'worker-hindered', client, stream, what: 'shards', reason: reasonOf(error) })
+      alarm.report({ type: 'worker-hindered', client, stream, what: 'shards', reason: reasonOf(error) })
       return []
     }
     return this.#compare(leases)

@@ -7,6 +7,7 @@ import { ConfigError } from '../errors.ts'
 import type { KinesisApi } from '../kinesis/kinesis-api.ts'
 import { getRecordsPerSecond } from '../kinesis/limits.ts'
 import { type Random, systemRandom } from '../random.ts'
+import { Alarm } from './alarm.ts'
 import type { FailurePolicy } from './failure-policy.ts'
 import type { HandlerContext } from './handler-context.ts'
 
@@ -114,6 +115,7 @@ export interface WorkerSettings<T> extends WorkerSource<T> {
   auditMs: number
   clock: Clock
   random: Random
+  alarm: Alarm
 }
 
 /** Leases are renewed four times within it, each time over a network. */
@@ -169,6 +171,7 @@ export function resolveWorkerSettings<T>(source: WorkerSource<T>, options: Worke
     auditMs: options.auditMs ?? defaults.auditMs,
     clock,
     random,
+    alarm: new Alarm(clock),
   }
   check(settings)
   return settings

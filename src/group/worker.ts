@@ -112,16 +112,20 @@ export class Worker<T> implements AsyncDisposable {
   }
 
   async #keepRounds(): Promise<void> {
-    const { client, stream } = this.#settings
     while (!this.#closing.signal.aborted) {
       try {
         await this.#round()
       } catch (error) {
-        report({ type: 'worker-hindered', client, stream, what: 'leases', reason: reasonOf(error) })
+        this.#tellHindered(error)
         this.#register.wantAudit() // what the last one found may not be written
       }
       await this.#untilNextRound()
     }
+  }
+
+  #tellHindered(error: unknown): void {
+    const { client, stream, alarm } = this.#settings
+    alarm.report({ type: 'worker-hindered', client, stream, what: 'leases', reason: reasonOf(error) })
   }
 
   /** A round is also due when the next lease of somebody else expires, if nothing is heard of it. */
@@ -213,7 +217,7 @@ export class Worker<T> implements AsyncDisposable {
         await store.apply(client, stream, [{ type: 'delete', name: member.name, owner: '', counter: member.counter }])
       } catch (error) {
         // Released and not removed: the others do that. Not even released: tried until it has expired by itself.
-        report({ type: 'worker-hindered', client, stream, what: 'leases', reason: reasonOf(error) })
+        this.#tellHindered(error)
         await sleep(clock, retryLeaveMs, member.signal)
       }
     }
@@ -269,12 +273,12 @@ export class Worker<T> implements AsyncDisposable {
 
   /** Tells which shards stand for longer than they may and why, and restarts those that may then move. */
   #watch(): void {
-    const { client, stream, clock, stuckMs } = this.#settings
+    const { client, stream, clock, stuckMs, alarm } = this.#settings
     const nowMs = clock.monotonic()
     const tell = (shardId: string, reason: string, isRestarted: boolean) => {
       if (nowMs - (this.#toldStuckMs.get(shardId) ?? Number.NEGATIVE_INFINITY) < stuckMs) return false
       this.#toldStuckMs.set(shardId, nowMs)
-      report({ type: 'shard-stuck', client, stream, shardId, reason, isRestarted })
+      alarm.report({ type: 'shard-stuck', client, stream, shardId, reason, isRestarted })
       return true
     }
     for (const [shardId, seat] of this.#seats) {

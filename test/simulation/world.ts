@@ -1,6 +1,7 @@
 import type { Checkpoint } from '../../src/checkpoint/checkpoint-store.ts'
 import type { Lease, LeaseAnswer, LeaseChange } from '../../src/checkpoint/lease-store.ts'
 import { MemoryLeaseStore } from '../../src/checkpoint/memory-lease-store.ts'
+import { observe } from '../../src/diagnostics.ts'
 import { readableLeases } from '../../src/group/plan-leases.ts'
 import { Worker } from '../../src/group/worker.ts'
 import { compareSequenceNumbers } from '../../src/kinesis/sequence-number.ts'
@@ -45,8 +46,11 @@ const longestAnswerMs = 3_000
  * - in the end every record was handled, every finished shard is known to be, and the open ones are shared out evenly
  */
 export async function simulateWorld(seed: number): Promise<WorldReport> {
+  // What goes wrong is meant to; without a listener it would be warnings of this process.
+  const stopObserving = observe(() => {})
   const world = new World(seed)
   await world.live().catch((error: unknown) => world.report.faults.push(String(error)))
+  stopObserving()
   return world.report
 }
 
