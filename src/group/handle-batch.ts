@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { sleep } from '../clock.ts'
 import { backoffMs } from '../consumer/backoff.ts'
 import type { StreamRecord } from '../consumer/stream-record.ts'
@@ -135,8 +136,10 @@ async function giveUpOn<T>(
   }
 }
 
+/** Whatever was thrown, in words: of what is no error, and may be no text either, what it holds. */
 export function reasonOf(error: unknown): string {
-  return error instanceof Error ? `${error.name}: ${error.message}` : String(error)
+  if (error instanceof Error) return `${error.name}: ${error.message}`
+  return typeof error === 'string' ? error : inspect(error, { breakLength: Number.POSITIVE_INFINITY })
 }
 
 const longestRetryMs = 5_000

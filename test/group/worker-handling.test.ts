@@ -137,6 +137,8 @@ describe('a handler', () => {
         callCount += 1
         if (callCount === 1) throw new TypeError('thrown')
         if (callCount === 2) return Promise.reject('rejected with a text')
+        if (callCount === 3) throw { status: 503 }
+        if (callCount === 4) throw Object.create(null)
         got.push(...(dataOf(records) as string[]))
         return undefined
       },
@@ -147,6 +149,8 @@ describe('a handler', () => {
     assert.deepEqual(reasons, [
       [1, 'TypeError: thrown'],
       [2, 'rejected with a text'],
+      [3, '{ status: 503 }'],
+      [4, '[Object: null prototype] {}'],
     ])
   })
 
