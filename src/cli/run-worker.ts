@@ -29,7 +29,7 @@ export async function runWorker(flags: WorkerFlags): Promise<void> {
   })
   await using _api = atEnd(() => api.close())
   using metrics = flags.metrics === undefined ? undefined : await WorkerMetrics.open()
-  await using _server = metrics && (await serve(metrics, flags.metrics ?? 0))
+  await using _server = metrics && (await serve(metrics, flags.metrics))
   await using letters = flags.deadLetters === undefined ? undefined : openLetters(flags)
   await using leases = openLeaseStore(db, { retryMs: flags.failoverMs / 5, answerMs: flags.failoverMs / 2 })
   // Tables and places that are not there, or are somebody else's, are told before the program is started.
@@ -57,8 +57,9 @@ export async function runWorker(flags: WorkerFlags): Promise<void> {
   await stopped
 }
 
-async function serve(metrics: WorkerMetrics, port: number): Promise<AsyncDisposable> {
-  const server = await MetricsServer.open('127.0.0.1', port, metrics)
+async function serve(metrics: WorkerMetrics, place: WorkerFlags['metrics']): Promise<AsyncDisposable> {
+  const { host = '127.0.0.1', port = 0 } = place ?? {}
+  const server = await MetricsServer.open(host, port, metrics)
   tell(`triton: metrics at ${server.endpoint}/metrics`)
   return atEnd(() => server.close())
 }

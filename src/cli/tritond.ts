@@ -12,6 +12,7 @@ import { byteSizeFrom } from './byte-size.ts'
 import { exitCodeOf, UsageError } from './exit-code.ts'
 import { addVerboseFlag, portNumber, wholeNumber } from './flags.ts'
 import { logDiagnostics } from './log-diagnostics.ts'
+import { hostAndPort, metricsPlace } from './metrics-place.ts'
 import { print } from './output.ts'
 import { preferSmallHeap } from './small-heap.ts'
 import { tell } from './tell.ts'
@@ -209,19 +210,6 @@ function openOutput({ skipKinesis, output_file: file }: TritondFlags): number | 
 /** The old daemon's short form has two letters, which the parser would take for two flags. */
 function modernSpelling(word: string): string {
   return word === '-cc' ? '--skip-kinesis' : word
-}
-
-/** `9100`; `0.0.0.0:9100` or `[::]:9100` to be reached from elsewhere. */
-function metricsPlace(text: string): { host?: string; port: number } {
-  if (/^\d+$/.test(text)) return { port: portNumber(text) }
-  return hostAndPort(text, 'a port, or an address of this host and a port, such as 9115 or 0.0.0.0:9115')
-}
-
-function hostAndPort(text: string, what = 'a host and a port, such as 127.0.0.1:8125'): { host: string; port: number } {
-  const [, bracketed, plain, portText] = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text) ?? []
-  const host = bracketed ?? plain
-  if (host === undefined || portText === undefined) throw new InvalidArgumentError(`It must be ${what}.`)
-  return { host, port: portNumber(portText) }
 }
 
 /** A flag says where statsd is; what stands before every name is the environment's in either case. */

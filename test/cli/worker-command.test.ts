@@ -94,7 +94,17 @@ describe('triton worker', () => {
     const { place, directory, put, program } = fresh
     await put(Array.from({ length: 20 }, (_, id) => ({ id, big: '9007199254740993' })))
     const file = join(directory, 'out')
-    const args = ['worker', '-s', 'orders', '--exec', program(appends(file)), '--metrics', '0', '--batch-records', '3']
+    const args = [
+      'worker',
+      '-s',
+      'orders',
+      '--exec',
+      program(appends(file)),
+      '--metrics',
+      'localhost:0',
+      '--batch-records',
+      '3',
+    ]
     await using worker = new Stopping(place.start(args))
     const lines = await untilLines(file, 20, worker.running)
     assert.deepEqual(

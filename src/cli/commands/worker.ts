@@ -2,14 +2,8 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import { systemClock } from '../../clock.ts'
 import { leastFailoverMs } from '../../group/worker-options.ts'
 import { duration } from '../duration.ts'
-import {
-  addCheckpointFlags,
-  addStreamFlags,
-  type CheckpointFlags,
-  portNumber,
-  type StreamFlags,
-  wholeNumber,
-} from '../flags.ts'
+import { addCheckpointFlags, addStreamFlags, type CheckpointFlags, type StreamFlags, wholeNumber } from '../flags.ts'
+import { metricsPlace } from '../metrics-place.ts'
 import { parseTime } from '../start-time.ts'
 
 export interface WorkerFlags extends StreamFlags, CheckpointFlags {
@@ -25,7 +19,7 @@ export interface WorkerFlags extends StreamFlags, CheckpointFlags {
   retries: number
   failoverMs: number
   handOffMs: number
-  metrics?: number
+  metrics?: { host?: string; port: number }
   workerId?: string
 }
 
@@ -64,14 +58,18 @@ export function define(command: Command): void {
     .option('--retries <count>', 'how often a failing batch is tried again', wholeNumber(0), 5)
     .option('--failover-ms <duration>', 'how long a worker that died keeps its shards', failoverOf, 5_000)
     .option('--hand-off-ms <duration>', 'how long a batch may take when its shard is wanted', duration, 10_000)
-    .option('--metrics <port>', 'answer Prometheus at /metrics, on 127.0.0.1', portNumber)
+    .option(
+      '--metrics <port>',
+      'answer /metrics, /healthz and /readyz there; [HOST:]PORT, else on 127.0.0.1',
+      metricsPlace,
+    )
     .option('--worker-id <id>', 'for people and logs; default: host name and process id')
     .addHelpText(
       'after',
       `
 Examples:
   $ triton worker -s orders --client-name billing --exec 'python3 handle.py'
-  $ triton worker -s orders --client-name billing --exec ./handle --dead-letters file:///var/dead --metrics 9100
+  $ triton worker -s orders --client-name billing --exec ./handle --dead-letters file:///var/dead --metrics 0.0.0.0:9100
 `,
     )
     .action(async (flags: WorkerFlags) => {
