@@ -190,6 +190,8 @@ export type Diagnostic =
       shardId: string
       recordCount: number
       millisBehindLatest: number
+      /** How long before its end the batch's last record had arrived; by two clocks, so about. */
+      ageMs: number
       durationMs: number
     }
   | {

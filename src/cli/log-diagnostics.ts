@@ -143,7 +143,7 @@ export function describeDiagnostic(news: Diagnostic): [level: Level, message: st
       return [
         'debug',
         `handled ${news.recordCount} records of ${news.stream} ${news.shardId} in ${ms(news.durationMs)}, ` +
-          `${ms(news.millisBehindLatest)} behind the tip`,
+          `${ms(news.ageMs)} old, ${ms(news.millisBehindLatest)} behind the tip`,
       ]
     case 'handler-failed':
       return [

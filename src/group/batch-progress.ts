@@ -35,6 +35,11 @@ export class BatchProgress<T> {
     this.#options = options
   }
 
+  /** When the batch's last record arrived; undefined of an empty one. */
+  get arrivedAtMs(): number | undefined {
+    return this.#records.at(-1)?.arrivedAt.getTime()
+  }
+
   get doneCount(): number {
     return this.#doneCount
   }

@@ -304,6 +304,7 @@ export class ShardRunner<T> {
     if (!isObserved()) return
     report({
       ...{ type: 'batch-handled', client, stream, shardId: this.shardId, recordCount },
+      ageMs: Math.max(0, clock.now() - (progress.arrivedAtMs ?? clock.now())),
       ...{ millisBehindLatest, durationMs: clock.monotonic() - begunMs },
     })
   }

@@ -67,12 +67,14 @@ export class WorkerMetrics implements Disposable {
         this.#held.delete(news.name)
         gauges.leases.set({ stream: news.stream }, this.#held.size)
         gauges.behind.remove({ stream: news.stream, shard: news.name })
+        gauges.age.remove({ stream: news.stream, shard: news.name })
         if (news.type === 'lease-lost') counters.lost.inc({ stream: news.stream })
         return
       case 'batch-handled':
         counters.handled.inc({ stream: news.stream }, news.recordCount)
         counters.seconds.inc({ stream: news.stream }, news.durationMs / 1_000)
         gauges.behind.set({ stream: news.stream, shard: news.shardId }, news.millisBehindLatest)
+        gauges.age.set({ stream: news.stream, shard: news.shardId }, news.ageMs)
         return
       case 'page-read':
         if (news.recordCount === 0)
@@ -120,6 +122,12 @@ function countersOf(prometheus: typeof import('prom-client'), registry: Registry
     },
     gauges: {
       leases: gauge('leases', 'Shards that this worker reads (CurrentLeases).', 'stream'),
+      age: gauge(
+        'record_age_milliseconds',
+        'How long the last record handled had been in the stream by then.',
+        'stream',
+        'shard',
+      ),
       behind: gauge(
         'behind_milliseconds',
         'How far behind its tip a shard is (MillisBehindLatest).',

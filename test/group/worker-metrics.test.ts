@@ -9,7 +9,7 @@ const record = { ...shard, sequenceNumber: '1', reason: 'no' }
 
 test('every record that is handled, skipped, kept as a dead letter, or stands is counted', async () => {
   using metrics = await WorkerMetrics.open()
-  report({ ...shard, type: 'batch-handled', recordCount: 7, millisBehindLatest: 1_500, durationMs: 250 })
+  report({ ...shard, type: 'batch-handled', recordCount: 7, millisBehindLatest: 1_500, ageMs: 700, durationMs: 250 })
   report({ ...record, type: 'handler-failed', recordCount: 7, attempt: 1, delayMs: 0 })
   report({ ...record, type: 'record-skipped' })
   report({ ...record, type: 'record-dead-lettered', to: 'a list' })
@@ -25,6 +25,7 @@ test('every record that is handled, skipped, kept as a dead letter, or stands is
     'records_given_up_total{stream="s",policy="dead-letter"} 2',
     'shard_stops_total{stream="s",shard="shardId-000000000000"} 1',
     'shard_stuck_total{stream="s",shard="shardId-000000000000"} 1',
+    'record_age_milliseconds{stream="s",shard="shardId-000000000000"} 700',
     'behind_milliseconds{stream="s",shard="shardId-000000000000"} 1500',
   ]) {
     assert.ok(text.includes(`triton_worker_${line}\n`), `${line} is not in\n${text}`)
