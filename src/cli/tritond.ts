@@ -1,6 +1,6 @@
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { Command, CommanderError, Option } from 'commander'
 import { systemClock } from '../clock.ts'
 import { defaultConfigPath, loadConfig } from '../config.ts'
 import { ServiceManager } from '../daemon/service-manager.ts'
