@@ -21,6 +21,10 @@ export function judgeStuck(state: RunnerState, nowMs: number, stuckMs: number): 
   }
   if (state.isInLine) return { reason: 'it waits for its turn: as many handlers run as may', canRestart: false }
   if (state.readTrouble !== '') return { reason: `reading fails: ${state.readTrouble}`, canRestart: false }
+  if (state.isUnkept) {
+    const reason = 'it is read to its end, and waits for its handler to keep the last record, by context.checkpoint()'
+    return { reason, canRestart: false }
+  }
   if (state.behindMs === 0) return undefined
   return { reason: 'no page comes', canRestart: true }
 }

@@ -89,6 +89,7 @@ export class ShardRunner<T> {
       handlerSinceMs: undefined,
       isInLine: false,
       halted: '',
+      isUnkept: false,
       handledCount: 0,
       handledBytes: 0,
     }
@@ -118,6 +119,7 @@ export class ShardRunner<T> {
   /** Resolves when every record that was handled is kept, or that is of no use any more. */
   async untilKept(): Promise<void> {
     while (this.#lastGiven !== this.state.sequenceNumber && !this.#stopping.signal.aborted) {
+      this.state.isUnkept = true
       await new Promise<void>((resolve) => {
         this.#onKept = resolve
         this.#stopping.signal.addEventListener('abort', () => resolve(), { once: true })
@@ -397,6 +399,8 @@ export interface RunnerState {
   readonly readTrouble: string
   /** Why the shard halts; empty when it does not. */
   halted: string
+  /** Read to its end, and its last record is not kept: by hand only its handler does that. */
+  isUnkept: boolean
   handledCount: number
   handledBytes: number
 }

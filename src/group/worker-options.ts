@@ -44,7 +44,8 @@ export interface WorkerOptions<T> {
   batchRecords?: number
   /**
    * When what was handled is kept: after so many milliseconds or records of a shard, whichever comes first, and always
-   * when a shard is handed over. `manual`: only by `context.checkpoint()`. @default { everyMs: 1_000, everyRecords: 100_000 }
+   * when a shard is handed over. `manual`: only by `context.checkpoint()`; the children of a shard are read when its last
+   * record is kept, so whoever keeps every hundredth record keeps what is left after a while, too. @default { everyMs: 1_000, everyRecords: 100_000 }
    */
   checkpoint?: { everyMs?: number; everyRecords?: number } | 'manual'
   /** How often a failing batch or record is tried again before the policy decides. @default 5 */

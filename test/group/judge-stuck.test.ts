@@ -6,7 +6,7 @@ import type { RunnerState } from '../../src/group/shard-runner.ts'
 
 const standing: RunnerState = {
   ...{ position: '', sequenceNumber: '1', movedAtMs: 0, behindMs: 5_000, handlerSinceMs: undefined, halted: '' },
-  ...{ isInLine: false },
+  ...{ isInLine: false, isUnkept: false },
   ...{ readTrouble: '', handledCount: 0, handledBytes: 0 },
 }
 const lease = (name: string, about: Partial<Lease> = {}): Lease => ({

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import type { LeaseStore } from '../../src/checkpoint/lease-store.ts'
 import { ClosedError } from '../../src/errors.ts'
 import { groupStatus } from '../../src/group/group-status.ts'
+import type { HandlerContext } from '../../src/group/handler-context.ts'
 import { shardIdOf } from '../../src/kinesis/shard.ts'
 import { failure } from '../support/reshard-model.ts'
 import { WorkerScene } from '../support/worker-scene.ts'
@@ -125,5 +126,30 @@ test('a shard that nobody can take is told to have no owner', async () => {
   await scene.time.run(stuckMs * 3)
   assert.deepEqual(scene.got, ['other'])
   assert.deepEqual(reasonsOf(scene, first), ['nobody reads it'])
+  await scene.close(worker)
+})
+
+test('a shard whose handler does not keep its last record is told, and goes on to its children when it does', async () => {
+  using scene = new WorkerScene(1)
+  const contexts: HandlerContext<string>[] = []
+  const worker = scene.start({
+    ...{ stuckMs, checkpoint: 'manual' },
+    handler: (records, context) => {
+      contexts.push(context)
+      scene.got.push(...records.map(({ data = '' }) => data))
+    },
+  })
+  scene.stream.putInto(0, 'last')
+  await scene.time.run(2_000)
+  const [low] = scene.stream.split(0)
+  scene.stream.putInto(low, 'after it')
+  await scene.time.run(stuckMs * 3)
+  assert.deepEqual(scene.got, ['last'])
+  const reason = 'it is read to its end, and waits for its handler to keep the last record, by context.checkpoint()'
+  assert.deepEqual(reasonsOf(scene, first), [reason])
+  assert.deepEqual(reasonsOf(scene, shardIdOf(low)), [`waits for its parent ${first}, which stands: ${reason}`])
+  void contexts[0]?.checkpoint()
+  await scene.time.run(5_000)
+  assert.deepEqual(scene.got, ['last', 'after it'])
   await scene.close(worker)
 })
