@@ -1,4 +1,8 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import type { StreamRecord } from '../../src/consumer/stream-record.ts'
 import { observe } from '../../src/diagnostics.ts'
@@ -100,5 +104,21 @@ test('there is one program for each shard, or one for all, which gets one batch 
       heard.some((answer) => answer.endsWith(other)),
       children === 'shard',
     )
+  }
+})
+
+const python = spawnSync('python3', ['--version']).status === 0 ? false : 'this machine has no python3'
+
+test('the programs of docs/worker-exec.md answer their batches', { skip: python }, async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'triton-exec-'))
+  t.after(() => rmSync(directory, { recursive: true }))
+  const text = readFileSync(join(import.meta.dirname, '../../docs/worker-exec.md'), 'utf8')
+  const programs = [...text.matchAll(/```python\n(.*?)```/gs)].map(([, program = '']) => program)
+  assert.equal(programs.length, 2)
+  for (const [index, input] of (['json', 'raw'] as const).entries()) {
+    const file = join(directory, `handle-${input}.py`)
+    writeFileSync(file, programs[index] ?? '')
+    await using exec = new ExecHandler({ command: `exec python3 ${file}`, input })
+    for (const _ of [1, 2]) await exec.handle(batchOf('one', 'two'), contextOf())
   }
 })
