@@ -5,11 +5,12 @@
  *
  *     node --import tsx bench/archive.ts [records a round, default 300,000] [records stored, default 1,000,000]
  */
-import { fork } from 'node:child_process'
+import { execFileSync, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text as wholeText } from 'node:stream/consumers'
 import { pathToFileURL } from 'node:url'
 import { Unpackr } from 'msgpackr'
 import { uncompressSync } from 'snappy'
@@ -30,13 +31,11 @@ import { peakRssBytes } from './support/peak-rss.ts'
 interface StoreTask {
   endpoint: string
   directory: string
-  rotateBytes: number
 }
 
 interface StoreResult {
   cpuUs: number
   seconds: number
-  maxRssBytes: number
   recordCount: number
 }
 
@@ -57,8 +56,7 @@ async function bench(): Promise<void> {
   const times: Record<Way, number> = { bareCat: 0, cat: 0, bareRead: 0, read: 0, write: 0 }
   for (const way of Object.keys(times) as Way[]) times[way] = await timeOf({ way, directory, recordCount })
   const of = (way: Way) => times[way]
-  const small = await storeInChild(directory, storedCount, 4 * 1024 * 1024)
-  const large = await storeInChild(directory, storedCount, 1024 * 1024 * 1024)
+  const { stored, smallRssBytes, largeRssBytes } = await storeFromEngine(directory, storedCount)
   rmSync(directory, { recursive: true })
   const unit = 'us CPU a record'
   writeBenchReport('archive', [
@@ -77,19 +75,19 @@ async function bench(): Promise<void> {
     },
     { what: 'the archive writer', value: of('write'), unit, target: { atMost: 0.8, of: 'value' } },
     {
-      ...{ what: 'store from the local engine', value: large.cpuUs / large.recordCount, unit },
+      ...{ what: 'store from the local engine', value: stored.cpuUs / stored.recordCount, unit },
       target: { atMost: 4, of: 'value' },
     },
     {
-      ...{ what: 'store from the local engine', value: large.recordCount / large.seconds, unit: 'records/s' },
+      ...{ what: 'store from the local engine', value: stored.recordCount / stored.seconds, unit: 'records/s' },
       target: { atLeast: 100_000, of: 'value' },
     },
     {
-      ...{ what: 'RSS of store, rotating at 4 MiB', value: small.maxRssBytes / 2 ** 20, unit: 'MiB' },
+      ...{ what: 'RSS of triton store, rotating at 4 MiB', value: smallRssBytes / 2 ** 20, unit: 'MiB' },
       target: { atMost: 200, of: 'value' },
     },
     {
-      ...{ what: 'RSS of store, rotating at 1 GiB', value: large.maxRssBytes / 2 ** 20, unit: 'MiB' },
+      ...{ what: 'RSS of triton store, rotating at 1 GiB', value: largeRssBytes / 2 ** 20, unit: 'MiB' },
       target: { atMost: 200, of: 'value' },
     },
   ])
@@ -204,27 +202,59 @@ function* bareChunks(bytes: Buffer): Generator<Buffer> {
   }
 }
 
-async function storeInChild(directory: string, count: number, rotateBytes: number): Promise<StoreResult> {
+/** What storing costs a process that is warm, and the memory that the program takes for the same stream. */
+async function storeFromEngine(directory: string, count: number) {
   const engine = await startEngineProcess({
     streams: ['warm', 'bench'].map((name) => ({ name, shardCount: 4 })),
     createStreamMs: 0,
   })
   try {
-    const api = createAwsKinesisApi({ endpoint: engine.endpoint, region: 'us-east-1' })
+    const { endpoint } = engine
+    const api = createAwsKinesisApi({ endpoint, region: 'us-east-1' })
     await fill(api, 'warm', 40_000)
     await fill(api, 'bench', count)
     api.close()
     const child = fork(import.meta.filename, ['store'], { execArgv: ['--import', 'tsx'] })
-    const target = join(directory, `stored-${rotateBytes}`)
-    mkdirSync(target)
-    child.send({ endpoint: engine.endpoint, directory: target, rotateBytes } satisfies StoreTask)
-    const [result] = (await once(child, 'message')) as [StoreResult]
-    check(result.recordCount, count)
-    return result
+    child.send({ endpoint, directory: placeIn(directory, 'stored') } satisfies StoreTask)
+    const [stored] = (await once(child, 'message')) as [StoreResult]
+    check(stored.recordCount, count)
+    execFileSync('npm', ['run', 'build'], { cwd: root, stdio: 'ignore' })
+    const smallRssBytes = await memoryOfStore(endpoint, placeIn(directory, 'small'), '4MiB')
+    const largeRssBytes = await memoryOfStore(endpoint, placeIn(directory, 'large'), '1GiB')
+    return { stored, smallRssBytes, largeRssBytes }
   } finally {
     await engine.close()
   }
 }
+
+function placeIn(directory: string, name: string): string {
+  const place = join(directory, name)
+  mkdirSync(place)
+  return place
+}
+
+/** Of the program as it is installed, to the tip of the stream. */
+async function memoryOfStore(endpoint: string, place: string, rotateBytes: string): Promise<number> {
+  const config = join(place, 'triton.yaml')
+  writeFileSync(config, `bench: { name: bench, partition_key: id, endpoint: '${endpoint}' }\n`)
+  const words = ['store', '-s', 'bench', '--store', pathToFileURL(place).href, '--rotate-bytes', rotateBytes]
+  const child = spawn(process.execPath, [join(root, 'bin/triton.js'), ...words, '--until-caught-up'], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: { ...process.env, TRITON_CONFIG: config, TRITON_DB: `sqlite://${join(place, 'checkpoints.db')}` },
+  })
+  let rssBytes = 0
+  const sampling = setInterval(() => {
+    if (child.exitCode === null) rssBytes = Math.max(rssBytes, peakRssBytes(child.pid) || 0)
+  }, 20)
+  const ended = once(child, 'close')
+  const said = await wholeText(child.stderr)
+  await ended
+  clearInterval(sampling)
+  if (child.exitCode !== 0) throw new Error(`triton store ended with ${child.exitCode}: ${said}`)
+  return rssBytes
+}
+
+const root = join(import.meta.dirname, '..')
 
 async function fill(api: KinesisApi, stream: string, count: number): Promise<void> {
   for (let from = 0; from < count; from += 2_000) {
@@ -242,7 +272,7 @@ async function fill(api: KinesisApi, stream: string, count: number): Promise<voi
   }
 }
 
-async function storeHere({ endpoint, directory, rotateBytes }: StoreTask): Promise<void> {
+async function storeHere({ endpoint, directory }: StoreTask): Promise<void> {
   const { preferSmallHeap } = await import('../src/cli/small-heap.ts')
   preferSmallHeap()
   const api = createAwsKinesisApi({ endpoint, region: 'us-east-1' })
@@ -253,7 +283,7 @@ async function storeHere({ endpoint, directory, rotateBytes }: StoreTask): Promi
       store,
       { store: new MemoryCheckpointStore(), client: 'store' },
       { confirm: async () => undefined },
-      { untilCaughtUp: true, callsPerSecond: Number.POSITIVE_INFINITY, idlePollMs: 0, rotateBytes },
+      { untilCaughtUp: true, callsPerSecond: Number.POSITIVE_INFINITY, idlePollMs: 0 },
     )
   // Loads and warms up what a process that stores for months has loaded once.
   await storeAll('warm')
@@ -264,7 +294,6 @@ async function storeHere({ endpoint, directory, rotateBytes }: StoreTask): Promi
   const result: StoreResult = {
     cpuUs: user + system,
     seconds: (performance.now() - startedMs) / 1_000,
-    maxRssBytes: peakRssBytes(),
     recordCount,
   }
   api.close()
