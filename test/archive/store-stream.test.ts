@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import { dayOf, sideKeyOf } from '../../src/archive/archive-key.ts'
 import { readArchives } from '../../src/archive/read-archives.ts'
 import { MemoryCheckpointStore } from '../../src/checkpoint/memory-checkpoint-store.ts'
 import { systemClock } from '../../src/clock.ts'
 import { ConfigError, LeaseLostError, StorageError } from '../../src/errors.ts'
+import type { KinesisApi } from '../../src/kinesis/kinesis-api.ts'
 import { decodeMsgpack } from '../../src/record/msgpack-decode.ts'
 import { encodeMsgpack } from '../../src/record/msgpack-encode.ts'
 import { ArchivePlace } from '../support/archive-place.ts'
@@ -278,4 +281,63 @@ test('a first start at latest is remembered until something is stored', async ()
   assert.equal((await place.storeAll(stream, { from: 'latest' })).recordCount, 0)
   await putNumbers(place, stream, 10, 20)
   assert.equal((await place.storeAll(stream, { from: 'latest' })).recordCount, 10)
+})
+
+test('while the store stalls reading waits, so that what is held has a bound; then all of it is stored', async () => {
+  await using place = await ArchivePlace.open()
+  const stream = await streamOf(place, 'orders')
+  const count = 8_000
+  for (let from = 0; from < count; from += 500) {
+    // What does not compress: the writer counts what it will hand on.
+    const entries = range(500).map((n) => ({
+      data: encodeMsgpack({ n: from + n, pad: randomBytes(1_000) }),
+      partitionKey: `key-${n}`,
+    }))
+    await place.api.putRecords(stream, entries)
+  }
+  let readBytes = 0
+  let callsUnderWay = 0
+  const getRecords: KinesisApi['getRecords'] = async (iterator, _, signal) => {
+    callsUnderWay += 1
+    try {
+      const page = await place.api.getRecords(iterator, 100, signal)
+      for (let i = 0; i < page.records.length; i++) readBytes += page.records.at(i)?.bytes.length ?? 0
+      return page
+    } finally {
+      callsUnderWay -= 1
+    }
+  }
+  const api = new Proxy(place.api, {
+    get: (target, name: keyof KinesisApi) =>
+      name === 'getRecords' ? getRecords : (target[name] as () => unknown).bind(target),
+  })
+  let hasStalled = false
+  let goOn = () => {}
+  const going = new Promise<void>((resolve) => (goOn = resolve))
+  const store = new Proxy(place.store, {
+    get: (target, name: keyof typeof place.store) => {
+      if (name !== 'begin') return typeof target[name] === 'function' ? target[name].bind(target) : target[name]
+      return async (key: string, signal?: AbortSignal) => {
+        const upload = await target.begin(key, signal)
+        const write = upload.write.bind(upload)
+        upload.write = async (pieces) => {
+          hasStalled = true
+          await going
+          await write(pieces)
+        }
+        return upload
+      }
+    },
+  })
+  const storing = place.storeAll(stream, { api, store, prefetchBytes: 1024 * 1024 })
+  let isOver = false
+  storing.catch(() => (isOver = true))
+  for (let quiet = 0; quiet < 30 && !isOver; await setTimeout(10))
+    quiet = hasStalled && callsUnderWay === 0 && readBytes > 1024 * 1024 ? quiet + 1 : 0
+  const heldBytes = readBytes
+  goOn()
+  assert.equal((await storing).recordCount, count)
+  // What lies fetched, the page in hand, and what the writer hands on in one go.
+  assert.ok(heldBytes < 2 * 1024 * 1024, `${heldBytes} bytes were read of ${count * 1_000}`)
+  assert.deepEqual(numbers(await place.records<Numbered>(stream)), range(count))
 })
