@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import Sqlite from 'libsql'
+import { openStore } from '../../src/archive/open-store.ts'
+import { DeadLetterStore } from '../../src/group/dead-letter-store.ts'
 import type { LocalEngine } from '../../src/local/index.ts'
+import { encodeMsgpack } from '../../src/record/msgpack-encode.ts'
 import { CliPlace, type RunningCli } from '../support/cli.ts'
 import { startTestEngine } from '../support/engine.ts'
 import { startTestS3 } from '../support/s3.ts'
@@ -245,6 +248,46 @@ for await (const line of createInterface({ input: process.stdin })) console.log(
       .split('\n')
       .map((line) => JSON.parse(line).n)
     assert.deepEqual(numbers, [1, 2, 1, 2])
+  })
+
+  test('letters of several streams are not put into one by mistake, and one that is damaged holds up no other', async () => {
+    using fresh = await freshPlace()
+    const { place, name, directory } = fresh
+    const dead = join(directory, 'dead')
+    mkdirSync(dead)
+    const url = pathToFileURL(dead).href
+    await using store = openStore(url)
+    const letters = new DeadLetterStore(store)
+    const letter = (stream: string, sequenceNumber: string) => ({
+      ...{ client: 'billing', stream, shardId: 'shardId-000000000000', sequenceNumber, partitionKey: 'k' },
+      ...{
+        arrivedAt: new Date(0),
+        bytes: encodeMsgpack({ of: stream }),
+        reason: 'no',
+        attempts: 1,
+        failedAt: new Date(0),
+      },
+    })
+    for (const number of ['1', '2']) await letters.send(letter(name, number))
+    await letters.send(letter('payments', '1'))
+    rmSync(join(dead, `dead-letters/${name}/billing/shardId-000000000000-1.tri`))
+    const resend = ['dead-letter', 'resend', '--store', url, '--to', 'orders', '--all', '--yes']
+    const [mixed, chosen, left] = await place.runMany([
+      resend,
+      [...resend, '--stream', 'orders'],
+      ['dead-letter', 'list', '--store', url],
+    ])
+    assert.equal(mixed?.exitCode, 2)
+    assert.match(mixed?.stderr ?? '', /these are letters of exec_\d+, payments: say of which, by --stream/)
+    assert.equal(chosen?.exitCode, 1)
+    assert.match(chosen?.stderr ?? '', /shardId-000000000000-1\.tri/)
+    assert.match(chosen?.stderr ?? '', /1 of 2 records put into exec_\d+/)
+    assert.deepEqual(left?.stdout.trim().split('\n'), [
+      `${name}/billing/shardId-000000000000-1`,
+      'payments/billing/shardId-000000000000-1',
+    ])
+    const records = await place.run(['get', '-s', 'orders', '--from', 'all', '--until-caught-up', '--json'])
+    assert.equal(records.stdout, `{"of":"${name}"}\n`)
   })
 
   test('raw input is the bytes with their lengths', async () => {

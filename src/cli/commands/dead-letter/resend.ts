@@ -1,4 +1,6 @@
 import type { Command } from 'commander'
+import { TritonError } from '../../../errors.ts'
+import type { DeadLetterStore } from '../../../group/dead-letter-store.ts'
 import { createAwsKinesisApi } from '../../../kinesis/aws-kinesis-api.ts'
 import { patientCall } from '../../../stream/patient-call.ts'
 import { confirm } from '../../confirm.ts'
@@ -10,6 +12,8 @@ import { tell } from '../../tell.ts'
 
 interface ResendFlags extends StorePlaceFlags, PlaceFlags {
   to: string
+  stream?: string
+  clientName?: string
   keep?: boolean
   yes?: boolean
   all?: boolean
@@ -23,7 +27,9 @@ export function define(command: Command): void {
     )
     .argument('[letters...]', 'names that `triton dead-letter list` prints')
     .requiredOption('--to <name>', streamHelp)
-    .option('--all', 'all letters')
+    .option('--all', 'all letters; of one stream, where there are several')
+    .option('-s, --stream <name>', `with --all: only those of this ${streamHelp}`)
+    .option('--client-name <name>', 'with --all: only those of this client')
     .option('--keep', 'remove none')
     .option('-y, --yes', "don't ask")
     .addHelpText(
@@ -34,7 +40,7 @@ export function define(command: Command): void {
       withDeadLetters(flags, async (letters) => {
         if (names.length > 0 === (flags.all ?? false)) throw new UsageError('name letters, or say --all')
         const place = placeOf(flags.to, flags)
-        const chosen = flags.all ? await letters.list() : names
+        const chosen = flags.all ? await allOf(letters, flags) : names
         await confirm(`Put ${chosen.length} records into ${place.name}?`, flags)
         const { region, endpoint } = place
         const api = createAwsKinesisApi({
@@ -44,7 +50,12 @@ export function define(command: Command): void {
         let sentCount = 0
         try {
           for (const name of chosen) {
-            const { bytes: data, partitionKey } = await letters.read(name)
+            const letter = await letters.read(name).catch((error: unknown) => {
+              if (!(error instanceof TritonError)) throw error
+              tell(`triton: ${error.message}`)
+            })
+            if (letter === undefined) continue
+            const { bytes: data, partitionKey } = letter
             const what = `put the dead letter ${name} into ${place.name}`
             const [answer] = await patientCall(what, (signal) =>
               api.putRecords(place.name, [{ data, partitionKey }], signal),
@@ -63,4 +74,14 @@ export function define(command: Command): void {
         if (sentCount < chosen.length) throw new FailedError()
       }),
     )
+}
+
+/** Letters of several streams are not put into one by mistake. */
+async function allOf(letters: DeadLetterStore, flags: ResendFlags): Promise<string[]> {
+  const stream = flags.stream === undefined ? undefined : placeOf(flags.stream, flags).name
+  if (stream === undefined && flags.clientName !== undefined) throw new UsageError('--client-name needs --stream')
+  const names = await letters.list(stream, flags.clientName)
+  const streams = [...new Set(names.map((name) => name.slice(0, name.indexOf('/'))))]
+  if (streams.length < 2) return names
+  throw new UsageError(`these are letters of ${streams.join(', ')}: say of which, by --stream`)
 }
