@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import * as http2 from 'node:http2'
 import { connect, type Socket } from 'node:net'
 import { after, before, describe, test } from 'node:test'
@@ -175,12 +176,27 @@ describe('a client', () => {
     assert.equal(server.requests, 0)
   })
 
+  test('whose time is over takes nothing else with it that shares its connection', async (t) => {
+    await using server = await listen(300)
+    const session = http2.connect(`http://127.0.0.1:${server.port}`)
+    t.after(() => session.destroy())
+    const request = () => session.request({ ':method': 'POST', ...headersOf('json') })
+    const slow = request()
+    slow.on('error', () => undefined)
+    slow.write('x')
+    await new Promise((resolve) => slow.on('close', resolve))
+    const other = request()
+    other.end('{}')
+    const [headers] = await once(other, 'response')
+    assert.equal(headers[':status'], 200)
+  })
+
   test('that does not tell what it speaks is hung up on when its time is over', async () => {
     await using server = await listen(300)
     const startedMs = performance.now()
     await Promise.all(
-      // POST, PUT and PRI begin alike.
-      ['', 'P', 'PR'].map(async (bytes) => {
+      // POST, PUT and PRI begin alike; and who speaks HTTP/2 has said nothing yet.
+      ['', 'P', 'PR', 'PRI ', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'].map(async (bytes) => {
         const socket = await open(server.port)
         const ended = closed(socket)
         socket.write(bytes)

@@ -28,7 +28,7 @@ export interface OnePortOptions {
   answer: (request: ApiRequest) => Promise<ApiAnswer>
   /** Without one, TLS is not spoken. */
   certificate?: CertificatePair | undefined
-  /** How long a request may take to arrive, in milliseconds; then its connection ends. @default 300000 */
+  /** How long a request may take to arrive, in milliseconds; then its connection ends, of HTTP/2 its stream. @default 300000 */
   requestWithinMs?: number
 }
 
@@ -53,7 +53,7 @@ const hangUpMs = 200
 /** Bodies up to here are cheaper to copy than to send on their own. */
 const shortBodyBytes = 1024
 
-/** How long a client may leave a part of a streamed answer unread, in milliseconds; then its connection ends. */
+/** How long a client may leave a part of a streamed answer unread, in milliseconds; then the answer ends. */
 const drainWithinMs = 300_000
 
 const defaults = { requestWithinMs: 300_000 } satisfies Partial<OnePortOptions>
@@ -83,7 +83,12 @@ export async function listenOnOnePort(options: OnePortOptions): Promise<OnePortS
   )
   h2.on('session', (session) => {
     sessions.add(session)
-    session.once('close', () => sessions.delete(session))
+    const silent = setTimeout(() => session.destroy(), requestWithinMs)
+    session.once('stream', () => clearTimeout(silent))
+    session.once('close', () => {
+      clearTimeout(silent)
+      sessions.delete(session)
+    })
     session.setLocalWindowSize(16 * 1024 * 1024)
     session.on('error', () => session.destroy())
   })
@@ -239,7 +244,7 @@ const tlsStart = 0x16
 
 /** What the HTTP/1.1 server does by itself. */
 function cutWhenSlow(request: http2.Http2ServerRequest, response: AnyResponse, withinMs: number): void {
-  const slow = setTimeout(() => cut(response), withinMs)
+  const slow = setTimeout(() => giveUp(response), withinMs)
   const stop = () => clearTimeout(slow)
   request.once('end', stop)
   response.once('close', stop)
@@ -320,7 +325,7 @@ async function sendStream(
     if (out.write(part)) continue
     if (life.isClosing) return cut(response)
     life.waiting.add(response)
-    const impatient = setTimeout(() => cut(response), drainWithinMs)
+    const impatient = setTimeout(() => giveUp(response), drainWithinMs)
     await drained(out, gone.signal)
     clearTimeout(impatient)
     life.waiting.delete(response)
@@ -355,6 +360,12 @@ function sendHalf(response: AnyResponse, { status, headers, body }: ApiAnswer): 
   const half = body.subarray(0, body.length >> 1)
   if (response instanceof http.ServerResponse) response.writeHead(status, headers).write(half, () => cut(response))
   else response.writeHead(status, headers).write(half, () => cut(response))
+}
+
+/** Ends a request whose client is slow. Others that share its connection go on. */
+function giveUp(response: AnyResponse): void {
+  if (response instanceof http.ServerResponse) cut(response)
+  else response.stream.close(http2.constants.NGHTTP2_CANCEL)
 }
 
 /** Ends the connection under the request. */
