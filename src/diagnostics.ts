@@ -356,6 +356,12 @@ export type Diagnostic =
     }
   | { type: 'spool-unblocked'; stream: string }
   | {
+      /** What records are written to instead of Kinesis takes no more: it is tried again each second. */
+      type: 'output-blocked'
+      reason: string
+    }
+  | { type: 'output-unblocked' }
+  | {
       /** Records that stood in the spool can't be read any more. */
       type: 'spool-damaged'
       stream: string

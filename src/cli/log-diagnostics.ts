@@ -226,6 +226,10 @@ export function describeDiagnostic(news: Diagnostic): [level: Level, message: st
       return ['error', `the spool of ${news.stream} is blocked: ${news.reason}`]
     case 'spool-unblocked':
       return ['info', `the spool of ${news.stream} takes records again`]
+    case 'output-blocked':
+      return ['error', `records can't be written out: ${news.reason}`]
+    case 'output-unblocked':
+      return ['info', 'records are written out again']
     case 'spool-damaged':
       return ['error', `${news.recordCount} records of ${news.stream} are damaged in the spool, and can't be sent`]
     case 'damage-kept':

@@ -146,9 +146,11 @@ async function serve(flags: TritondFlags): Promise<number> {
   const stopLog = logDiagnostics(flags.verbose)
   const output = openOutput(flags)
   try {
-    const daemon = await startTritond(optionsOf(flags, output))
+    let daemon: Tritond | undefined
+    // From the start on: without a listener the signal would end the process.
+    process.on('SIGHUP', () => daemon?.reloadConfig())
+    daemon = await startTritond(optionsOf(flags, output))
     using manager = ServiceManager.of({ environment: process.env, clock: systemClock })
-    process.on('SIGHUP', () => daemon.reloadConfig())
     const ended = endedBySignal(daemon, flags.drainMs, manager)
     // Whoever reads this may send a signal at once.
     tell(`tritond: listening at ${daemon.endpoint}`)
@@ -172,7 +174,7 @@ async function endedBySignal(daemon: Tritond, drainMs: number, manager: ServiceM
     process.on('SIGINT', stop)
   })
   if (lostCount === 0) return 0
-  tell(`tritond: ended before Kinesis had everything: ${lostCount} records are lost`)
+  tell(`tritond: ended before all was written: ${lostCount} records are lost`)
   return 1
 }
 

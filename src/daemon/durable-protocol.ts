@@ -18,6 +18,8 @@ export const durableVersion = 1
 /** A client closes a batch at this many records or bytes; one larger record travels alone. */
 export const maxDurableBatchRecords = 1000
 export const maxDurableBatchBytes = 1024 * 1024
+/** What the daemon takes in one message: more, however small, would only cost it memory. */
+export const mostDurableBatchRecords = 65_536
 /** What the daemon takes as one message: the largest record of Kinesis, its key and its name fit. */
 export const maxDurableMessageBytes = 16 * 1024 * 1024
 
@@ -120,6 +122,8 @@ export function decodeDurablePut(frame: Buffer): DurablePut | UnreadablePut {
   if (frame.length < putHeadBytes) return malformed('it ends inside its head', batchNumber)
   const records: DurablePut['records'][number][] = []
   const count = frame.readUInt32BE(8)
+  if (count > mostDurableBatchRecords)
+    return malformed(`it tells of ${count} records, where ${mostDurableBatchRecords} are the most`, batchNumber)
   let at = putHeadBytes
   for (let index = 0; index < count; index++) {
     const start = at + recordHeadBytes

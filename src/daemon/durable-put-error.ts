@@ -6,7 +6,7 @@ export class DurablePutError extends TritonError {
   readonly code = 'TRITON_DURABLE_PUT'
   override readonly retryable: boolean
   readonly reason: DurableFailure
-  /** True when it was sent and no answer came: it may be in the spool all the same. */
+  /** True when it was sent and no answer came, or the disk refused it just then: it may be in the spool all the same, or come there. */
   readonly mayHaveBeenKept: boolean
 
   constructor(message: string, reason: DurableFailure, mayHaveBeenKept: boolean, options?: ErrorOptions) {

@@ -295,7 +295,7 @@ export class DurableSender {
   }
 
   #refused({ reason, text }: DurableRefusal): DurablePutError {
-    return this.#failed(reason, text, false)
+    return this.#failed(reason, text, reason === 'spool-failed')
   }
 
   #late(wasSent: boolean): DurablePutError {

@@ -23,6 +23,8 @@ export class DurableSocket {
   readonly #socket: Router
   /** Undefined where nothing is kept: every put is refused. */
   readonly #keeper: DurableKeeper | undefined
+  /** Hears of a message that nobody can be answered to. */
+  readonly #refuse: (detail: string) => void
   readonly #done: Promise<void>
   readonly #answers = new Map<string, { client: Buffer; answers: DurableAnswer[] }>()
   #unansweredCount = 0
@@ -30,19 +32,26 @@ export class DurableSocket {
   #sending: Promise<void> | undefined
   #isClosing = false
 
-  private constructor(socket: Router, keeper: DurableKeeper | undefined) {
+  private constructor(socket: Router, keeper: DurableKeeper | undefined, refuse: (detail: string) => void) {
     this.#socket = socket
     this.#keeper = keeper
+    this.#refuse = refuse
     this.endpoint = socket.lastEndpoint ?? ''
     this.#done = this.#read()
   }
 
   /** Listens, or rejects with a StorageError that says why it can't. Port 0 takes a free one. */
-  static async open(host: string, port: number, keeper: DurableKeeper | undefined): Promise<DurableSocket> {
+  static async open(
+    host: string,
+    port: number,
+    keeper: DurableKeeper | undefined,
+    refuse: (detail: string) => void,
+  ): Promise<DurableSocket> {
     const { Router } = await import('zeromq')
     const socket = new Router({
       ipv6: host.includes(':'),
       maxMessageSize: maxDurableMessageBytes,
+      receiveHighWaterMark: mostQueued,
       linger: lingerMs,
       sendTimeout: 0,
     })
@@ -52,7 +61,7 @@ export class DurableSocket {
       socket.close()
       throw new StorageError(describeBindFailure(host, port, cause, '--durable-port'), { cause })
     }
-    return new DurableSocket(socket, keeper)
+    return new DurableSocket(socket, keeper, refuse)
   }
 
   /** No put is read any more. What was read is answered as it becomes clear, until `close`. */
@@ -79,8 +88,9 @@ export class DurableSocket {
       // Clients send again what was not answered, to the next daemon or after their patience.
       if (this.#isClosing) continue
       const [client, frame] = frames
-      if (client === undefined || frame === undefined || frames.length !== 2) continue
-      this.#take(client, decodeDurablePut(frame))
+      if (client === undefined || frame === undefined || frames.length !== 2)
+        this.#refuse(`${frames.length - 1} frames at the durable port, where a message has one`)
+      else this.#take(client, decodeDurablePut(frame))
       while (this.#unansweredCount >= maxUnanswered) {
         await new Promise<void>((resolve) => {
           this.#onAnswered = resolve
@@ -92,8 +102,8 @@ export class DurableSocket {
   #take(client: Buffer, put: ReturnType<typeof decodeDurablePut>): void {
     const { batchNumber } = put
     if (put.problem !== undefined) {
-      if (batchNumber === undefined) return
-      this.#answer(client, { batchNumber, refusals: [{ index: 'all', reason: put.reason, text: put.problem }] })
+      if (batchNumber === undefined) this.#refuse(`a message to the durable port: ${put.problem}`)
+      else this.#answer(client, { batchNumber, refusals: [{ index: 'all', reason: put.reason, text: put.problem }] })
     } else if (this.#keeper === undefined) {
       const text = 'this tritond keeps records in memory only: start it with --spool'
       this.#answer(client, { batchNumber: put.batchNumber, refusals: [{ index: 'all', reason: 'no-spool', text }] })
@@ -148,4 +158,6 @@ export class DurableSocket {
 
 /** Batches, of at most 1 MiB each as clients make them, that are not kept yet; no more is read meanwhile. */
 const maxUnanswered = 64
+/** Batches of each client that wait in its connection; ours have four under way. */
+const mostQueued = 8
 const lingerMs = 500

@@ -1,6 +1,6 @@
 import { write } from 'node:fs'
-import type { Clock, Timer } from '../clock.ts'
-import { StorageError } from '../errors.ts'
+import { type Clock, sleep, type Timer } from '../clock.ts'
+import { report } from '../diagnostics.ts'
 import { BodyCopies } from './body-copies.ts'
 import type { Message } from './message-frames.ts'
 import { rawText } from './raw-text.ts'
@@ -19,6 +19,9 @@ export interface OutputKeeperOptions {
 /**
  * Writes records to a file instead of Kinesis, as the old daemon did: at each flush, for each stream that has any, the
  * stream's name as a msgpack raw, then the bodies, back to back. Every stream name is taken: no configuration is read.
+ *
+ *     writing --the file takes no more--> blocked: tries again each second; clients wait when too much has piled up --> writing
+ *     blocked --hurried at the end--> what was not written is lost
  */
 export class OutputKeeper implements RecordKeeper {
   readonly #options: OutputKeeperOptions
@@ -31,7 +34,9 @@ export class OutputKeeper implements RecordKeeper {
   #writing: Promise<void> = Promise.resolve()
   #unwrittenCount = 0
   #unwrittenBytes = 0
-  #failure: StorageError | undefined
+  #isBlocked = false
+  /** No further attempt is made. */
+  readonly #givingUp = new AbortController()
 
   constructor(options: OutputKeeperOptions) {
     this.#options = options
@@ -66,11 +71,14 @@ export class OutputKeeper implements RecordKeeper {
     return this.#unwrittenBytes > limitBytes / 2 ? this.#writing : undefined
   }
 
-  async finish(): Promise<number> {
+  async finish(signal: AbortSignal): Promise<number> {
     this.#flush()
+    const giveUp = () => this.#givingUp.abort()
+    if (signal.aborted) giveUp()
+    signal.addEventListener('abort', giveUp, { once: true })
     await this.#writing
-    if (this.#failure !== undefined) throw this.#failure
-    return 0
+    signal.removeEventListener('abort', giveUp)
+    return this.#unwrittenCount
   }
 
   #flush(): void {
@@ -85,21 +93,26 @@ export class OutputKeeper implements RecordKeeper {
     this.#unwrittenCount += recordCount
     this.#unwrittenBytes += bytes.length
     this.#writing = this.#writing.then(async () => {
-      await this.#write(bytes)
-      this.#unwrittenCount -= recordCount
+      if (await this.#write(bytes)) this.#unwrittenCount -= recordCount
       this.#unwrittenBytes -= bytes.length
     })
   }
 
-  async #write(bytes: Buffer): Promise<void> {
-    for (let at = 0; at < bytes.length && this.#failure === undefined; ) {
+  /** False when not all of it could be written until the end. */
+  async #write(bytes: Buffer): Promise<boolean> {
+    for (let at = 0; at < bytes.length; ) {
       try {
         at += await writeSome(this.#options.descriptor, bytes, at)
+        if (this.#isBlocked) report({ type: 'output-unblocked' })
+        this.#isBlocked = false
       } catch (cause) {
-        const { message } = cause as NodeJS.ErrnoException
-        this.#failure = new StorageError(`can't write records to the output: ${message}`, { cause })
+        if (!this.#isBlocked) report({ type: 'output-blocked', reason: (cause as Error).message })
+        this.#isBlocked = true
+        if (this.#givingUp.signal.aborted) return false
+        await sleep(this.#options.clock, retryMs, this.#givingUp.signal)
       }
     }
+    return true
   }
 }
 
@@ -111,3 +124,4 @@ function writeSome(descriptor: number, bytes: Buffer, at: number): Promise<numbe
 
 /** A burst is written in pieces of about this size. */
 const flushBytes = 4 * 1024 * 1024
+const retryMs = 1_000

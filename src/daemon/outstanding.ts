@@ -1,6 +1,6 @@
 import { assert } from '../errors.ts'
 import type { Chunk } from './record-queue.ts'
-import type { SpoolPosition } from './spool-cursor.ts'
+import { isBehind, type SpoolPosition } from './spool-cursor.ts'
 
 /** Chunks that were handed out, in order: how far the first of them reach that are all settled. */
 export class Outstanding {
@@ -25,6 +25,12 @@ export class Outstanding {
   /** `end` is behind the chunk's last record. */
   add(chunk: Chunk, end: SpoolPosition): void {
     this.#chunks.set(chunk, { end, isSettled: false })
+  }
+
+  /** Nothing stands behind `end` any more. */
+  cut(end: SpoolPosition): void {
+    for (const chunk of this.#chunks.values()) if (isBehind(chunk.end, end)) chunk.end = end
+    if (isBehind(this.#settled, end)) this.#settled = end
   }
 
   settle(chunk: Chunk): void {

@@ -71,6 +71,7 @@ export const skipReasons = [
   ...connectionRefusals,
   ...messageRefusals,
   ...keyRefusals,
+  'not-durable-put',
   'unknown-stream',
   'record-too-large',
   'share-full',

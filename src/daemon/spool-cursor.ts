@@ -9,6 +9,11 @@ export interface SpoolPosition extends Place {
   recordCount: number
 }
 
+/** Whether it is the later one of two places. */
+export function isBehind(place: Place, other: Place): boolean {
+  return place.segment > other.segment || (place.segment === other.segment && place.offset > other.offset)
+}
+
 /**
  * A position in a file of two slots, written in turns, so that a torn write leaves the one before it. It may be older than
  * the truth, which costs duplicates, and never newer.

@@ -10,7 +10,7 @@ import { BodyCopies } from './body-copies.ts'
 import { Outstanding } from './outstanding.ts'
 import { type ReadSpoolFrame, readSpool } from './read-spool.ts'
 import { bytesOf, type Chunk, type OnKept, type RecordQueue } from './record-queue.ts'
-import { SpoolCursor, type SpoolPosition } from './spool-cursor.ts'
+import { isBehind, SpoolCursor, type SpoolPosition } from './spool-cursor.ts'
 import { encodeSpoolHead } from './spool-frame.ts'
 import { SpoolIndex } from './spool-index.ts'
 
@@ -35,6 +35,8 @@ export interface SpoolQueueOptions {
 
 /** Records on their way into the journal. */
 interface Draft {
+  /** Its place among all drafts. */
+  number: number
   receivedAtMs: number
   entries: PutEntry[]
   bytes: number
@@ -76,6 +78,7 @@ export class SpoolQueue implements RecordQueue {
   #unreadSinceMs: number | undefined
   #diskBytes = 0
   #lastNumber = 0
+  #lastDraftNumber = 0
   #cursorTimer: Timer | undefined
   #trimming: Promise<void> = Promise.resolve()
   #isClosed = false
@@ -140,7 +143,7 @@ export class SpoolQueue implements RecordQueue {
     assert(!this.#isClosed, 'nothing is added to a closed queue')
     const bytes = bytesOf(entry)
     if (this.#draft !== undefined && this.#draft.bytes + bytes > chunkBytes) this.#appendDraft()
-    this.#draft ??= { receivedAtMs: this.#options.clock.now(), entries: [], bytes: 0, onKept: [] }
+    this.#draft ??= this.#beginDraft()
     this.#draft.entries.push({ data: this.#copies.copy(entry.data), partitionKey: entry.partitionKey })
     this.#draft.bytes += bytes
     this.#stagedBytes += bytes
@@ -197,6 +200,11 @@ export class SpoolQueue implements RecordQueue {
     await this.#journal.close()
     this.#cursor.close()
     return this.#failed.reduce((sum, { entries }) => sum + entries.length, 0)
+  }
+
+  #beginDraft(): Draft {
+    const receivedAtMs = this.#options.clock.now()
+    return { number: ++this.#lastDraftNumber, receivedAtMs, entries: [], bytes: 0, onKept: [] }
   }
 
   readonly #appendTurn = (): void => {
@@ -258,18 +266,40 @@ export class SpoolQueue implements RecordQueue {
     this.#leftFrame = undefined
     await this.#journal.close()
     try {
-      this.#journal = await Journal.open(journalOptions(this.#options, new SpoolIndex()))
+      const index = new SpoolIndex()
+      this.#journal = await Journal.open(journalOptions(this.#options, index))
+      await this.#cut(index)
     } catch {
       // The appends below meet the closed journal and plan the next attempt.
+      await this.#journal.close()
     }
     this.#retryTimer = undefined
-    const drafts = this.#failed
+    // The journal refuses what it had not written yet before what it could not sync.
+    const drafts = this.#failed.sort((one, other) => one.number - other.number)
     this.#failed = []
     await Promise.all(drafts.map((draft) => this.#append(draft)))
     if (this.#failed.length === 0) {
       report({ type: 'spool-unblocked', stream: this.#options.streamName })
       this.#options.onRoom()
     }
+  }
+
+  /**
+   * What was not synced may be gone. What is appended from now on then stands where it stood, so that neither the reader
+   * nor the cursor may be further on.
+   */
+  async #cut(index: SpoolIndex): Promise<void> {
+    const { end: place } = this.#journal
+    const end = { ...place, recordCount: index.countIn(place.segment) }
+    if (isBehind(this.#outstanding.settled, end)) {
+      this.#cursor.write(end)
+      await this.#cursor.sync()
+    }
+    this.#outstanding.cut(end)
+    if (!isBehind(this.#readPlace, end)) return
+    this.#readPlace = end
+    this.#forgetDamaged(this.#unreadCount)
+    this.#unreadSinceMs = undefined
   }
 
   /** A disk that can't be read is told of and tried again: what stands on it is not lost for that. */
@@ -328,6 +358,7 @@ export class SpoolQueue implements RecordQueue {
 
   /** They were counted when they came, and can't be read any more. */
   #forgetDamaged(recordCount: number): void {
+    if (recordCount <= 0) return
     report({ type: 'spool-damaged', stream: this.#options.streamName, recordCount })
     this.#recordCount -= recordCount
     this.#unreadCount -= recordCount
@@ -390,8 +421,7 @@ function startOf(journal: Journal, index: SpoolIndex, kept: SpoolPosition | unde
   const { end } = journal
   if (oldest === undefined) return { segment: 0, offset: 0, recordCount: 0 }
   if (kept === undefined || kept.segment < oldest.number) return { segment: oldest.number, offset: 0, recordCount: 0 }
-  const isBehindEnd = kept.segment > end.segment || (kept.segment === end.segment && kept.offset > end.offset)
-  return isBehindEnd ? { ...end, recordCount: index.countIn(end.segment) } : kept
+  return isBehind(kept, end) ? { ...end, recordCount: index.countIn(end.segment) } : kept
 }
 
 /** A request's worth, small enough that many streams may each have some under way. */

@@ -49,7 +49,7 @@ export class StreamLanes implements DurableKeeper {
   readonly #options: StreamLanesOptions
   readonly #lanes = new Map<string, Lane>()
   /** Of streams that the configuration no longer names: they end what they have. */
-  readonly #leaving = new Map<Lane, Promise<number>>()
+  readonly #leaving = new Map<Lane, Promise<void>>()
   readonly #ownApis = new Map<string, KinesisApi>()
   #configuring: Promise<void> = Promise.resolve()
   /** What all queues hold. */
@@ -57,8 +57,8 @@ export class StreamLanes implements DurableKeeper {
   #room: (() => void) | undefined
   #isFinishing = false
   #acceptedCount = 0
-  /** Waited for room until the end. */
-  #abandonedCount = 0
+  /** Waited for room until the end, came after it, or were left in a queue. */
+  #lostCount = 0
 
   constructor(options: StreamLanesOptions) {
     this.#options = options
@@ -94,7 +94,7 @@ export class StreamLanes implements DurableKeeper {
 
   take({ streamName, partitionKey, body }: Message): Promise<void> | undefined {
     if (this.#isFinishing) {
-      this.#abandonedCount++
+      this.#lostCount++
       return undefined
     }
     const lane = this.#lanes.get(streamName)
@@ -149,16 +149,20 @@ export class StreamLanes implements DurableKeeper {
     const timer = Number.isFinite(finishMs) ? clock.setTimer(stop, finishMs) : undefined
     if (signal.aborted) stop()
     await Promise.all(lanes.map(({ sender }) => sender.done))
-    let lostCount = 0
-    for (const { queue } of lanes) lostCount += await queue.release()
-    for (const left of [...this.#leaving.values()]) lostCount += await left
+    for (const { queue } of lanes) await this.#release(queue)
+    await Promise.all(this.#leaving.values())
     timer?.cancel()
     hangUp?.cancel()
     signal.removeEventListener('abort', stop)
     await Promise.all(lanes.map(({ producer }) => producer.close()))
     this.#closeApis()
     onFinished?.()
-    return lostCount + this.#abandonedCount
+    return this.#lostCount
+  }
+
+  async #release(queue: RecordQueue): Promise<void> {
+    const lostCount = await queue.release()
+    this.#lostCount += lostCount
   }
 
   #closeApis(): void {
@@ -190,9 +194,11 @@ export class StreamLanes implements DurableKeeper {
   #decide(lane: Lane, bytes: number): Intake {
     if (lane.queue.isBlocked) return 'wait'
     const { limitBytes, clock } = this.#options
-    const totalBytes = this.#heldBytes
     // No share can be used up before half of all is: nearly always there is nothing to look at.
-    if (totalBytes + bytes <= limitBytes / 2) return 'take'
+    if (this.#heldBytes + bytes <= limitBytes / 2) return 'take'
+    // What was counted as it came takes less, once it stands on the disk.
+    const totalBytes = this.#everyLane().reduce((sum, { queue }) => sum + queue.bytes, 0)
+    this.#heldBytes = totalBytes
     const streamCount = this.#lanes.size
     const share = shareOf(limitBytes, streamCount)
     const pooledBytes = this.#everyLane().reduce((sum, { queue }) => sum + beyond(share, queue.bytes), 0)
@@ -213,7 +219,7 @@ export class StreamLanes implements DurableKeeper {
       this.#room = () => room.abort()
       await sleep(clock, lookAgainMs, room.signal)
       if (this.#isFinishing) {
-        this.#abandonedCount++
+        this.#lostCount++
         return
       }
       decision = this.#lanes.get(streamName) === lane ? this.#decide(lane, bytesOf(entry)) : 'take'
@@ -293,10 +299,9 @@ export class StreamLanes implements DurableKeeper {
     lane.queue.close()
     if (this.#options.finishMs !== undefined) lane.sender.stop()
     const left = lane.sender.done.then(async () => {
-      const lostCount = await lane.queue.release()
+      await this.#release(lane.queue)
       await lane.producer.close()
       this.#leaving.delete(lane)
-      return lostCount
     })
     this.#leaving.set(lane, left)
   }

@@ -51,7 +51,7 @@ export async function startTritond(options: TritondOptions = {}): Promise<Triton
       unfinishedBytes: unfinishedShareOf(resolved.memoryMaxBytes),
       clock: resolved.clock,
     })
-    const durable = await openDurable(resolved, opened, socket)
+    const durable = await openDurable(resolved, opened, socket, skips)
     report({ type: 'daemon-listening', endpoint: socket.endpoint, mode: opened.mode })
     return new Tritond({ socket, durable, keeper, skips, watch, reporting, clock: resolved.clock })
   } catch (error) {
@@ -170,11 +170,13 @@ async function openDurable(
   { host, port, durablePort }: ResolvedTritondOptions,
   opened: OpenedKeeper,
   socket: MessageSocket,
+  skips: SkipCounter,
 ) {
   if (opened.mode === 'output') return undefined
   const wanted = durablePort ?? (port === 0 ? 0 : port + 1)
   try {
-    return await DurableSocket.open(host, wanted, opened.mode === 'spool' ? opened.keeper : undefined)
+    const keeper = opened.mode === 'spool' ? opened.keeper : undefined
+    return await DurableSocket.open(host, wanted, keeper, (detail) => skips.add('not-durable-put', detail))
   } catch (error) {
     if (opened.mode === 'memory' && durablePort === undefined) return undefined
     await socket.close()

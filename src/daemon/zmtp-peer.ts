@@ -252,6 +252,9 @@ export class ZmtpPeer {
     if (this.#at < this.#chunk.length) this.#keep(this.#chunk.subarray(this.#at))
     this.#chunk = nothing
     this.#at = 0
+    // They may have to wait for long, and would hold all that was read with them.
+    for (const [index, frame] of this.#frames.entries())
+      if (frame.buffer.byteLength > frame.length) this.#frames[index] = ownCopy(frame)
     return undefined
   }
 
@@ -272,6 +275,12 @@ export class ZmtpPeer {
     this.#problem = { reason, detail }
     return undefined
   }
+}
+
+function ownCopy(bytes: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(bytes.length)
+  bytes.copy(copy)
+  return copy
 }
 
 /** What others wrote, for people: a line of bounded length, whatever it was. */

@@ -72,17 +72,21 @@ describe('putDurable', () => {
     using router = await CatchingRouter.listen(() => [
       { index: 1, reason: 'unknown-stream', text: 'no such stream' },
       { index: 2, reason: 'spool-full', text: 'its share is taken' },
+      { index: 3, reason: 'spool-failed', text: 'no space left' },
     ])
     await using stream = open(router.port)
-    const outcomes = await Promise.allSettled(ids(4).map((record) => stream.putDurable(record)))
+    const outcomes = await Promise.allSettled(ids(5).map((record) => stream.putDurable(record)))
     assert.deepEqual(
       outcomes.map((outcome) => outcome.status),
-      ['fulfilled', 'rejected', 'rejected', 'fulfilled'],
+      ['fulfilled', 'rejected', 'rejected', 'rejected', 'fulfilled'],
     )
-    const [unknown, full] = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason] : []))
+    const [unknown, full, failed] = outcomes.flatMap((outcome) =>
+      outcome.status === 'rejected' ? [outcome.reason] : [],
+    )
     assert.ok(unknown instanceof DurablePutError && full instanceof DurablePutError)
     assert.deepEqual([unknown.reason, unknown.retryable, unknown.mayHaveBeenKept], ['unknown-stream', false, false])
     assert.deepEqual([full.reason, full.retryable, full.mayHaveBeenKept], ['spool-full', true, false])
+    assert.deepEqual([failed.reason, failed.retryable, failed.mayHaveBeenKept], ['spool-failed', true, true])
     assert.match(unknown.message, /127\.0\.0\.1:\d+ did not keep a record of stream "orders" .*: no such stream/)
   })
 

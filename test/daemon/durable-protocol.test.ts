@@ -8,6 +8,7 @@ import {
   durableRefusalReasons,
   encodeDurableAnswers,
   encodeDurablePut,
+  mostDurableBatchRecords,
 } from '../../src/daemon/durable-protocol.ts'
 import { FormatError } from '../../src/errors.ts'
 import { runs, seed } from '../support/soak.ts'
@@ -37,6 +38,16 @@ const onePut = encodeDurablePut(7, [
 ])
 
 describe('a batch of the durable port', () => {
+  test('holds so many records and no more, however small they are', () => {
+    const empty = { streamName: '', partitionKey: '', body: Buffer.alloc(0) }
+    const most = encodeDurablePut(7, Array(mostDurableBatchRecords).fill(empty))
+    assert.equal(decodeDurablePut(most).problem, undefined)
+    const tooMany = encodeDurablePut(7, Array(mostDurableBatchRecords + 1).fill(empty))
+    const { problem, ...rest } = decodeDurablePut(tooMany)
+    assert.deepEqual(rest, { reason: 'malformed', batchNumber: 7 })
+    assert.match(problem ?? '', /65537 records, where 65536 are the most/)
+  })
+
   test('has the bytes that the page states', () => {
     assert.equal(
       onePut.toString('latin1'),

@@ -179,6 +179,52 @@ describe('a disk that is full', () => {
   })
 })
 
+test('records that a failed sync gave back are kept in their order, with those that had waited for it', async () => {
+  const disk = new SimulatedDisk()
+  const { queue, clock } = await openQueue(disk, 'always')
+  disk.holdsSyncs = true
+  add(queue, 1)
+  await settle()
+  add(queue, 2)
+  await settle()
+  disk.failSync = 'EIO'
+  disk.holdsSyncs = false
+  disk.releaseSyncs()
+  await settle()
+  assert.equal(queue.isBlocked, true)
+  disk.failSync = undefined
+  await clock.advance(1_000)
+  assert.deepEqual(await readAll(queue), [1, 2])
+  await queue.release()
+})
+
+test('what is kept after a failed sync is sent although the disk has lost what stood there before', async () => {
+  const disk = new SimulatedDisk()
+  const { queue, clock } = await openQueue(disk, 'interval')
+  for (let number = 0; number < 40; number++) add(queue, number)
+  await settle()
+  const first = await queue.next()
+  assert.ok(first !== undefined)
+  add(queue, 40)
+  await settle()
+  disk.failSync = 'EIO'
+  await clock.advance(100)
+  const [segment = ''] = disk.paths.filter((path) => path.endsWith('.segment'))
+  disk.put(segment, disk.bytesOf(segment).subarray(0, 64))
+  disk.failSync = undefined
+  add(queue, 41)
+  await settle()
+  assert.equal(queue.isBlocked, true)
+  await clock.advance(1_000)
+  assert.equal(queue.isBlocked, false)
+  assert.deepEqual(numbersOf(await queue.next()), [41])
+  queue.settle(first, [])
+  await clock.advance(100)
+  await queue.release()
+  const { queue: next } = await openQueue(disk.afterKill(), 'interval')
+  assert.deepEqual(await readAll(next), [41])
+})
+
 describe('the cursor', () => {
   test('survives a torn write of either slot', async () => {
     const disk = new SimulatedDisk()

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { closeSync, constants, openSync, readSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { encodeHeader } from '../../src/daemon/message-frames.ts'
@@ -76,6 +78,41 @@ describe('a daemon that is asked to end', () => {
     daemon.reloadConfig()
     assert.deepEqual(await stopped, { lostCount: 0 })
     assert.equal(place.news.filter(({ type }) => type === 'config-read').length, 1)
+  })
+})
+
+describe('a daemon whose output takes no more', () => {
+  test('says so, keeps what comes, and goes on when it can', { timeout }, async (t) => {
+    await using place = await TritondPlace.open()
+    const pipe = join(place.directory, 'pipe')
+    execFileSync('mkfifo', [pipe])
+    const first = openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK)
+    const outputDescriptor = openSync(pipe, constants.O_WRONLY)
+    t.after(() => closeSync(outputDescriptor))
+    closeSync(first)
+    const daemon = await place.start({ outputDescriptor })
+    const push = place.push(daemon.endpoint)
+    await push.send([encodeHeader('s', 'k'), 'one'])
+    await place.until(() => place.news.some(({ type }) => type === 'output-blocked'))
+    const second = openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK)
+    t.after(() => closeSync(second))
+    await place.until(() => place.news.some(({ type }) => type === 'output-unblocked'))
+    assert.deepEqual(await daemon.stop(), { lostCount: 0 })
+    const written = Buffer.alloc(100)
+    assert.equal(written.toString('latin1', 0, readSync(second, written)), '\xa1sone')
+  })
+
+  test('ends with the number of those that it took in vain', { timeout }, async (t) => {
+    await using place = await TritondPlace.open()
+    const outputDescriptor = openSync('/dev/full', 'w')
+    t.after(() => closeSync(outputDescriptor))
+    const daemon = await place.start({ outputDescriptor })
+    const push = place.push(daemon.endpoint)
+    await push.send([encodeHeader('s', 'k'), 'one'])
+    await place.until(() => place.news.some(({ type }) => type === 'output-blocked'))
+    await push.send([encodeHeader('s', 'k'), 'two'])
+    await untilWaiting(daemon, 2)
+    assert.deepEqual(await daemon.stop(0), { lostCount: 2 })
   })
 })
 

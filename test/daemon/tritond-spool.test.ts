@@ -2,11 +2,14 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
+import { Dealer } from 'zeromq'
 import { systemClock } from '../../src/clock.ts'
 import { loadConfig } from '../../src/config.ts'
 import { encodeHeader } from '../../src/daemon/message-frames.ts'
 import { getNonblockingStream } from '../../src/daemon/nonblocking-stream.ts'
+import { SkipCounter } from '../../src/daemon/skip-counter.ts'
 import { Spool } from '../../src/daemon/spool.ts'
+import { StreamLanes } from '../../src/daemon/stream-lanes.ts'
 import type { Tritond } from '../../src/daemon/tritond.ts'
 import { realName, streamName, TritondPlace } from '../support/tritond.ts'
 
@@ -106,6 +109,39 @@ describe('records in the spool', () => {
   })
 })
 
+test('a spool has room for what it takes on the disk, however many small records that are', async () => {
+  await using place = await TritondPlace.open()
+  place.writeConfig({ [streamName]: realName }, [streamName])
+  const skips = new SkipCounter(systemClock)
+  const maxBytes = 200_000
+  const spool = await Spool.open({
+    dir: join(place.directory, 'spool'),
+    sync: 'interval',
+    maxBytes,
+    flushMs: 10,
+    clock: systemClock,
+  })
+  const lanes = new StreamLanes({
+    limitBytes: maxBytes,
+    recordTtlMs: Number.POSITIVE_INFINITY,
+    windowChunks: 1,
+    finishMs: 0,
+    openQueue: (name, count, onRoom) => spool.openQueue(name, count, onRoom),
+    onFinished: () => spool.close(),
+    producer: {},
+    skips,
+    clock: systemClock,
+  })
+  await lanes.configure(loadConfig(place.config))
+  // In memory each takes half a kilobyte more, until the disk has it.
+  for (let n = 0; n < 2_000; n++) {
+    assert.equal(lanes.take({ streamName, partitionKey: 'k', body: Buffer.from('x'), isKeyRepaired: false }), undefined)
+    if (n % 50 === 0) await new Promise(setImmediate)
+  }
+  await lanes.finish(AbortSignal.abort())
+  assert.deepEqual([skips.total, lanes.acceptedCount], [0, 2_000])
+})
+
 describe('putDurable', () => {
   test('resolves when the record is in the spool, whether Kinesis is there or not', async () => {
     await using place = await TritondPlace.open()
@@ -123,6 +159,19 @@ describe('putDurable', () => {
     place.writeConfig({ other: realName })
     await place.until(() => place.news.filter(({ type }) => type === 'config-read').length === 2)
     await assert.rejects(client.putDurable({ id: 'k' }), /no stream "user_activity" among the \d of triton.yaml/)
+  })
+
+  test('is heard at a port where whatever else comes is counted and skipped', async (t) => {
+    await using place = await TritondPlace.open()
+    const daemon = await place.start(spoolOf(place))
+    const dealer = new Dealer({ linger: 0 })
+    t.after(() => dealer.close())
+    dealer.connect(daemon.durableEndpoint ?? '')
+    await dealer.send('no put')
+    await dealer.send(['two', 'frames'])
+    await place.skipped('not-durable-put', 2)
+    await using client = clientOf(place, daemon)
+    await client.putDurable({ id: 'k' })
   })
 
   test('rejects when the daemon keeps records in memory only', async () => {

@@ -52,6 +52,17 @@ describe('what a pushing end sends', () => {
     assert.deepEqual(found, [{ count: 50_000, frames: [Buffer.from('x'), Buffer.from('x')] }])
   })
 
+  test('holds no memory of what was read before when it is not complete', () => {
+    const peer = new ZmtpPeer({ role: 'PULL', maxFrameBytes })
+    const last = encode([Buffer.from('header'), Buffer.alloc(1_000)])
+    peer.push(Buffer.concat([hello, ...Array(500).fill(encode([Buffer.alloc(100)])), last.subarray(0, 50)]))
+    while (peer.next() !== undefined);
+    peer.push(last.subarray(50))
+    const frames = peer.next()
+    assert.deepEqual(frames, [Buffer.from('header'), Buffer.alloc(1_000)])
+    assert.equal(frames?.[0]?.buffer.byteLength, 'header'.length)
+  })
+
   test('may come byte by byte without a list of bytes', () => {
     const peer = new ZmtpPeer({ role: 'PULL', maxFrameBytes: 4 * 1024 * 1024 })
     const frame = Buffer.alloc(3 * 1024 * 1024, 'x')

@@ -1,12 +1,26 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import * as http2 from 'node:http2'
 import { describe, test } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
+import { observe } from '../../src/diagnostics.ts'
 import type { LocalEngineOptions } from '../../src/local/index.ts'
 import { startTestEngine } from '../support/engine.ts'
 import { ManualClock, settle } from '../support/manual-clock.ts'
 import { type OpenSubscription, refusalOf, subscribe } from './event-stream-client.ts'
-import { type AnswerBody, ask, cborWire, dataIn, http2Wire, jsonWire, timeIn, type Wire, wires } from './wire-client.ts'
+import {
+  type AnswerBody,
+  ask,
+  cborWire,
+  dataIn,
+  http2Wire,
+  jsonWire,
+  signed,
+  timeIn,
+  type Wire,
+  wires,
+} from './wire-client.ts'
 
 /** Section 10 of the specification, the second half: SubscribeToShard, looked at on the wire. */
 const startMs = Date.UTC(2026, 0, 1)
@@ -140,6 +154,34 @@ for (const wire of [...wires, { name: 'h2c with CBOR', format: 'cbor', isHttp2: 
       assert.equal(textsOf(await second.event()), 'for the second')
     })
   })
+
+test('a subscription that was called off before it began leaves nothing behind, and its connection goes on', async (t) => {
+  const faults = [{ action: 'delay', operation: 'SubscribeToShard', delayMs: 100 }] as const
+  await using started = await startEngine({ faults, metrics: true })
+  const { clock, endpoint, inputOf } = started
+  const isMet = new Promise<void>((resolve) => {
+    t.after(observe(({ type }) => type === 'engine-fault' && resolve()))
+  })
+  const session = http2.connect(endpoint)
+  t.after(() => session.destroy())
+  const call = (operation: string, input: object) => {
+    const target = { 'x-amz-target': `Kinesis_20131202.${operation}`, 'content-type': 'application/x-amz-json-1.1' }
+    const stream = session.request({ ':method': 'POST', ...signed, ...target })
+    stream.end(JSON.stringify(input))
+    return stream
+  }
+  const subscription = call('SubscribeToShard', inputOf(horizon))
+  subscription.on('error', () => undefined)
+  await isMet
+  subscription.close(http2.constants.NGHTTP2_CANCEL)
+  // Answered when the engine has read what came before.
+  await once(call('ListStreams', {}), 'response')
+  await clock.advance(100)
+  const metrics = await (await fetch(`${endpoint}/_triton/metrics`)).text()
+  assert.match(metrics, /^triton_engine_subscriptions 0$/m)
+  const [headers] = await once(call('ListStreams', {}), 'response')
+  assert.equal(headers[':status'], 200)
+})
 
 describe('10 time in a subscription', () => {
   test('5 s after the last event one without records comes, and no sooner', async () => {

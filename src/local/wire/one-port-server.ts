@@ -289,7 +289,7 @@ function refuseBody(request: AnyRequest, response: AnyResponse, chunks: Buffer[]
 }
 
 function send(response: AnyResponse, { status, headers, body }: ApiAnswer): void {
-  if (response.destroyed) return
+  if (isGone(response)) return
   headers['content-length'] = String(body.length)
   // Finished: the kernel has all of it. One that is cut off is left to the collector.
   if (body.length > shortBodyBytes) response.once('finish', () => spareMemory.giveBack(body))
@@ -312,7 +312,7 @@ async function sendStream(
 ): Promise<void> {
   const gone = new AbortController()
   response.once('close', () => gone.abort())
-  if (response.destroyed) gone.abort()
+  if (isGone(response)) gone.abort()
   else startStream(response, status, headers)
   const out: Writable = response
   let partCount = 0
@@ -360,6 +360,11 @@ function sendHalf(response: AnyResponse, { status, headers, body }: ApiAnswer): 
   const half = body.subarray(0, body.length >> 1)
   if (response instanceof http.ServerResponse) response.writeHead(status, headers).write(half, () => cut(response))
   else response.writeHead(status, headers).write(half, () => cut(response))
+}
+
+/** Its `close` has been: nobody hears an answer. A response of HTTP/2 has no `destroyed`. */
+function isGone(response: AnyResponse): boolean {
+  return response instanceof http.ServerResponse ? response.destroyed : response.stream.destroyed
 }
 
 /** Ends a request whose client is slow. Others that share its connection go on. */
