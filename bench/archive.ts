@@ -5,12 +5,11 @@
  *
  *     node --import tsx bench/archive.ts [records a round, default 300,000] [records stored, default 1,000,000]
  */
-import { execFileSync, fork, spawn } from 'node:child_process'
+import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { text as wholeText } from 'node:stream/consumers'
 import { pathToFileURL } from 'node:url'
 import { Unpackr } from 'msgpackr'
 import { uncompressSync } from 'snappy'
@@ -26,7 +25,7 @@ import { archiveOf, eventOf, placeOf } from './support/bench-events.ts'
 import { writeBenchReport } from './support/bench-report.ts'
 import { median } from './support/cpu-us-per-record.ts'
 import { startEngineProcess } from './support/engine-process.ts'
-import { peakRssBytes } from './support/peak-rss.ts'
+import { buildProgram, programMemory } from './support/program-memory.ts'
 
 interface StoreTask {
   endpoint: string
@@ -218,7 +217,7 @@ async function storeFromEngine(directory: string, count: number) {
     child.send({ endpoint, directory: placeIn(directory, 'stored') } satisfies StoreTask)
     const [stored] = (await once(child, 'message')) as [StoreResult]
     check(stored.recordCount, count)
-    execFileSync('npm', ['run', 'build'], { cwd: root, stdio: 'ignore' })
+    buildProgram()
     const smallRssBytes = await memoryOfStore(endpoint, placeIn(directory, 'small'), '4MiB')
     const largeRssBytes = await memoryOfStore(endpoint, placeIn(directory, 'large'), '1GiB')
     return { stored, smallRssBytes, largeRssBytes }
@@ -233,28 +232,16 @@ function placeIn(directory: string, name: string): string {
   return place
 }
 
-/** Of the program as it is installed, to the tip of the stream. */
-async function memoryOfStore(endpoint: string, place: string, rotateBytes: string): Promise<number> {
+/** To the tip of the stream. */
+function memoryOfStore(endpoint: string, place: string, rotateBytes: string): Promise<number> {
   const config = join(place, 'triton.yaml')
   writeFileSync(config, `bench: { name: bench, partition_key: id, endpoint: '${endpoint}' }\n`)
   const words = ['store', '-s', 'bench', '--store', pathToFileURL(place).href, '--rotate-bytes', rotateBytes]
-  const child = spawn(process.execPath, [join(root, 'bin/triton.js'), ...words, '--until-caught-up'], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-    env: { ...process.env, TRITON_CONFIG: config, TRITON_DB: `sqlite://${join(place, 'checkpoints.db')}` },
+  return programMemory([...words, '--until-caught-up'], {
+    TRITON_CONFIG: config,
+    TRITON_DB: `sqlite://${join(place, 'checkpoints.db')}`,
   })
-  let rssBytes = 0
-  const sampling = setInterval(() => {
-    if (child.exitCode === null) rssBytes = Math.max(rssBytes, peakRssBytes(child.pid) || 0)
-  }, 20)
-  const ended = once(child, 'close')
-  const said = await wholeText(child.stderr)
-  await ended
-  clearInterval(sampling)
-  if (child.exitCode !== 0) throw new Error(`triton store ended with ${child.exitCode}: ${said}`)
-  return rssBytes
 }
-
-const root = join(import.meta.dirname, '..')
 
 async function fill(api: KinesisApi, stream: string, count: number): Promise<void> {
   for (let from = 0; from < count; from += 2_000) {
