@@ -17,7 +17,7 @@ export async function confirm(
     .catch(noAnswer)
     .finally(() => terminal.close())
   if (answer !== undefined && /^y(es)?$/i.test(answer.trim())) return
-  output.write(answer === undefined ? '\nnothing was changed\n' : 'nothing was changed\n')
+  output.write('nothing was changed\n')
   throw new FailedError()
 }
 

@@ -1,6 +1,6 @@
 import { CommanderError } from 'commander'
 import { TritonError } from '../errors.ts'
-import { KinesisCallError } from '../kinesis/retry-class.ts'
+import { isTlsFailure, KinesisCallError, tlsAdvice } from '../kinesis/retry-class.ts'
 
 /** The command line asks for what cannot be done: exit code 2. */
 export class UsageError extends Error {}
@@ -33,7 +33,8 @@ function describeFailure(error: unknown): string {
 
 function describeCallFailure({ message, errorCode, retryClass }: KinesisCallError): string {
   const told = message.includes(errorCode) ? message : `${message} (${errorCode})`
-  return retryClass === 'denied' ? `${told}. Are the AWS credentials and permissions right?` : told
+  if (retryClass !== 'denied') return told
+  return `${told}. ${isTlsFailure(errorCode) ? tlsAdvice : 'Are the AWS credentials and permissions right?'}`
 }
 
 function stackOf(error: unknown): string {

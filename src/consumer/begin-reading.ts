@@ -87,16 +87,14 @@ export async function listShards(
 function outOfReach(stream: string, deadlineMs: number, failure: KinesisCallError | undefined) {
   const tried = `stream "${stream}" could not be listed${deadlineMs > 0 ? ` for ${deadlineMs / 1000} s` : ''}`
   const options = { cause: failure }
+  const told = failure?.message.replace(/\.$/, '')
   if (failure === undefined) {
     return new UnavailableError(`${tried}: it has no shards. It may still be being created; try again.`)
   }
   if (failure.retryClass === 'throttled') {
-    return new ThrottledError(`${tried}: ${failure.message}. Too many clients ask at once; try again later.`, options)
+    return new ThrottledError(`${tried}: ${told}. Too many clients ask at once; try again later.`, options)
   }
-  return new UnavailableError(
-    `${tried}: ${failure.message} (${failure.errorCode}). Check the endpoint and the network.`,
-    options,
-  )
+  return new UnavailableError(`${tried}: ${told} (${failure.errorCode}). Check the endpoint and the network.`, options)
 }
 
 function checkGivenShards(settings: ReadSettings, map: ShardMap, shards: readonly Shard[]): void {

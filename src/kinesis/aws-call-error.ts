@@ -55,5 +55,8 @@ function reasonOf(error: unknown): string {
     return [...new Set(error.errors.map(reasonOf))].join(', ')
   }
   const text = error instanceof Error ? error.message : String(error)
-  return text.replace(/\s+/g, ' ').trim().replace(/\.$/, '')
+  return text.replace(openSslTrace, '$1').replace(/\s+/g, ' ').trim().replace(/\.$/, '')
 }
+
+/** Of `800C:error:0A00010B:SSL routines:ssl3_get_record:wrong version number:../deps/.../ssl3_record.c:350:` the words. */
+const openSslTrace = /[0-9A-F]+:error:[0-9A-F]+:SSL routines:[^:]*:([^:]+):.*/s

@@ -71,6 +71,9 @@ export function classifyThrown(error: unknown): CallFailure {
   if (neverSentCodes.has(code) || syscall === 'connect' || syscall === 'getaddrinfo') {
     return { retryClass: 'transient', errorCode: code, mayHaveBeenWritten: false }
   }
+  if (message.includes('before secure TLS connection was established')) {
+    return { retryClass: 'transient', errorCode: code, mayHaveBeenWritten: false }
+  }
   if (certificateCode.test(code)) return { retryClass: 'denied', errorCode: code, mayHaveBeenWritten: false }
   if (credentialErrors.has(name)) return { retryClass: 'denied', errorCode: name, mayHaveBeenWritten: false }
   if (name === 'TimeoutError' && message.includes('did not establish a connection')) {
@@ -81,6 +84,14 @@ export function classifyThrown(error: unknown): CallFailure {
   }
   return { retryClass: 'transient', errorCode: code === '' ? name : code, mayHaveBeenWritten: true }
 }
+
+/** Whether a call was denied from our side: who answers there can't be trusted, or speaks no TLS. */
+export function isTlsFailure(errorCode: string): boolean {
+  return certificateCode.test(errorCode)
+}
+
+export const tlsAdvice =
+  'Is the address right, does it speak TLS (https), and does this machine trust its certificate (NODE_EXTRA_CA_CERTS adds one)?'
 
 /** An answer without any of Kinesis' words, from a proxy or a broken server, is known by its status alone. */
 function classifyStatus(httpStatus: number): CallFailure {

@@ -1,6 +1,6 @@
 import { type Clock, sleep, systemClock } from '../clock.ts'
 import { ClosedError, NotFoundError, RefusedError, ThrottledError, UnavailableError } from '../errors.ts'
-import { KinesisCallError } from '../kinesis/retry-class.ts'
+import { isTlsFailure, KinesisCallError, tlsAdvice } from '../kinesis/retry-class.ts'
 import { type Random, systemRandom } from '../random.ts'
 
 export interface PatientCallOptions {
@@ -59,12 +59,14 @@ function failureOf(what: string, cause: KinesisCallError): Error {
     case 'transient':
       return new UnavailableError(`${told}. ${transientAdvice(cause)}`, { cause })
     case 'denied':
-      return new RefusedError(`${told}. Are the AWS credentials right, and do they permit it?`, cause.errorCode, {
-        cause,
-      })
+      return new RefusedError(`${told}. ${deniedAdvice(cause)}`, cause.errorCode, { cause })
     default:
       return new RefusedError(told, cause.errorCode, { cause })
   }
+}
+
+function deniedAdvice({ errorCode }: KinesisCallError): string {
+  return isTlsFailure(errorCode) ? tlsAdvice : 'Are the AWS credentials right, and do they permit it?'
 }
 
 function transientAdvice({ errorCode }: KinesisCallError): string {

@@ -69,6 +69,8 @@ describe('what cannot be done', { concurrency: 2 }, () => {
 
   test('includes an engine, a database and a stream that are not there', async () => {
     const closed = ['--endpoint', `http://127.0.0.1:${deadPort}`]
+    await using strange = await startTestEngine({ tls: true })
+    const untrusted = ['--endpoint', strange.endpoint]
     const database = `postgres://triton@127.0.0.1:${deadPort}/triton`
     const cases: [args: string[], told: RegExp][] = [
       [['put', '-s', 'absent'], /put into stream "absent".*not found/],
@@ -79,6 +81,14 @@ describe('what cannot be done', { concurrency: 2 }, () => {
         /could not be reached.*Is Kinesis, or the engine at the endpoint, running/,
       ],
       [['checkpoint', 'list', '--checkpoint-db', database], /ECONNREFUSED/],
+      [
+        ['get', '-s', 'there', ...untrusted],
+        /can't be read: .*self-signed certificate\. Is the address right, .*trust/,
+      ],
+      [
+        ['shards', '-s', 'there', ...untrusted],
+        /self-signed certificate\. Is the address right, .*NODE_EXTRA_CA_CERTS/,
+      ],
     ]
     const results = await Promise.all(cases.map(([args]) => place.run(args, { input: '{}\n' })))
     for (const [index, [args, told]] of cases.entries()) checkFailure(results[index], args, told)

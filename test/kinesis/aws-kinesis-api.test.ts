@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, type RequestListener } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, createServer as createNetServer, type Server as NetServer } from 'node:net'
 import { test } from 'node:test'
 import { GetRecordsCommand, GetShardIteratorCommand, KinesisClient, PutRecordsCommand } from '@aws-sdk/client-kinesis'
 import { NodeHttpHandler } from '@smithy/node-http-handler'
@@ -269,6 +269,27 @@ test('an endpoint that can not be reached surely has nothing written, and is nam
     assert.deepEqual([error.retryClass, error.mayHaveBeenWritten], ['transient', false])
     assert.match(error.errorCode, new RegExp(code))
     assert.match(error.message, message)
+  }
+})
+
+test('where nobody speaks TLS, surely nothing is written, and the words of OpenSSL are told without its traces', async () => {
+  const cases: [server: NetServer, retryClass: string, errorCode: string, told: RegExp][] = [
+    [createServer(), 'denied', 'EPROTO', /could not be reached: write EPROTO wrong version number\.$/],
+    [
+      createNetServer((socket) => socket.on('data', () => socket.destroy())),
+      'transient',
+      'ECONNRESET',
+      /could not be reached: .*before secure TLS/,
+    ],
+  ]
+  for (const [server, retryClass, errorCode, told] of cases) {
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    await using _ = { [Symbol.asyncDispose]: () => new Promise<void>((resolve) => void server.close(() => resolve())) }
+    using api = open({ endpoint: `https://127.0.0.1:${(server.address() as AddressInfo).port}` })
+    const error = await errorOf(api.putRecords('orders', oneRecord))
+    assert.deepEqual([error.retryClass, error.errorCode, error.mayHaveBeenWritten], [retryClass, errorCode, false])
+    assert.match(error.message, told)
   }
 })
 

@@ -45,6 +45,14 @@ test('what Node and the SDK throw tells whether anything was sent', () => {
     [failure('ENOTFOUND', { syscall: 'getaddrinfo' }), 'transient', 'ENOTFOUND', false],
     [failure('ECONNRESET', { syscall: 'read' }), 'transient', 'ECONNRESET', true],
     [failure('EPIPE', { syscall: 'write' }), 'transient', 'EPIPE', true],
+    [
+      failure('ECONNRESET', {
+        message: 'Client network socket disconnected before secure TLS connection was established',
+      }),
+      'transient',
+      'ECONNRESET',
+      false,
+    ],
     [failure('ETIMEDOUT', {}), 'transient', 'ETIMEDOUT', true],
     [failure('DEPTH_ZERO_SELF_SIGNED_CERT', {}), 'denied', 'DEPTH_ZERO_SELF_SIGNED_CERT', false],
     [failure('CERT_HAS_EXPIRED', {}), 'denied', 'CERT_HAS_EXPIRED', false],
