@@ -1,5 +1,5 @@
 import { mkdir, open, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Clock } from '../clock.ts'
 import { report } from '../diagnostics.ts'
 import { storageError, systemDisk } from '../journal/disk.ts'
@@ -60,6 +60,7 @@ export class RefusedRecords {
       await writeFile(bodies, triFile(Buffer.concat(failed.map(({ record }) => record.data))), { flush: true })
       await writeFile(file, lines.join(''), { flush: true, mode: 0o600 })
       await systemDisk.syncDirectory(this.#dir)
+      await systemDisk.syncDirectory(dirname(this.#dir))
       const codes = [...new Set(failed.map(({ code }) => code))].join(', ')
       report({
         type: 'records-refused',

@@ -123,7 +123,7 @@ export class Spool {
     const segment = await open(path, 'r')
     try {
       const { buffer, bytesRead } = await segment.read(Buffer.alloc(bytes), 0, bytes, offset)
-      await writeFile(file, buffer.subarray(0, bytesRead))
+      await writeFile(file, buffer.subarray(0, bytesRead), { flush: true })
     } finally {
       await segment.close()
     }

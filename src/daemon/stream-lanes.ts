@@ -257,6 +257,7 @@ export class StreamLanes implements DurableKeeper {
 
   async #configure(config: Config): Promise<void> {
     const streamCount = Object.keys(config).length
+    let failure: unknown
     for (const [streamName, lane] of this.#lanes) {
       const definition = config[streamName]
       if (definition === undefined) this.#dismiss(streamName, lane)
@@ -266,9 +267,15 @@ export class StreamLanes implements DurableKeeper {
       if (this.#lanes.has(streamName)) continue
       await this.#untilFree(streamName)
       if (this.#isFinishing) return
-      this.#lanes.set(streamName, await this.#openLane(definition, streamCount))
+      try {
+        this.#lanes.set(streamName, await this.#openLane(definition, streamCount))
+      } catch (error) {
+        // The others are not to wait for this one.
+        failure ??= error
+      }
     }
     this.#onRoom()
+    if (failure !== undefined) throw failure
   }
 
   /** Two queues can't have one directory. In memory a stream that comes back need not wait for what it left behind. */

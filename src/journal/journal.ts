@@ -1,8 +1,8 @@
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { type Clock, systemClock } from '../clock.ts'
 import { ClosedError, StorageError } from '../errors.ts'
 import { type Random, randomInteger, systemRandom } from '../random.ts'
-import { type Disk, removeFile, systemDisk, tellFailedWrite } from './disk.ts'
+import { type Disk, removeFile, storageError, systemDisk, tellFailedWrite } from './disk.ts'
 import { GroupSync, type SyncRule } from './group-sync.ts'
 import type { JournalIndex, Place } from './journal-index.ts'
 import { listSegments, openSegment } from './open-segment.ts'
@@ -217,6 +217,7 @@ export class Journal {
 
   async #openSegments(): Promise<void> {
     const numbers = listSegments(this.#disk, this.#dir)
+    await this.#syncPath()
     this.#lastNumber = numbers.at(-1) ?? 0
     for (const number of numbers) {
       const path = join(this.#dir, segmentName(number))
@@ -228,6 +229,19 @@ export class Journal {
       if (number === this.#lastNumber) this.#writer = writer
       // The process died between beginning the next segment and sealing this one.
       else this.#retire(writer)
+    }
+  }
+
+  /** The journal's directory, and the one that holds it, may have been made just now: a loss of power must not take them. */
+  async #syncPath(): Promise<void> {
+    if (this.#rule !== 'always') return
+    const parent = dirname(this.#dir)
+    for (const path of [parent, dirname(parent)]) {
+      try {
+        await this.#disk.syncDirectory(path)
+      } catch (cause) {
+        throw storageError('sync the directory', path, cause)
+      }
     }
   }
 

@@ -51,6 +51,19 @@ describe('records in the spool', () => {
     assert.deepEqual(numbers(await place.records(10)), range(0, 10))
   })
 
+  test('of a new stream are taken although the spool of another new one cannot be opened', async () => {
+    await using place = await TritondPlace.open()
+    const daemon = await place.start(spoolOf(place))
+    writeFileSync(join(place.directory, 'spool', 'streams', 'barred'), 'a file where its directory should be')
+    place.writeConfig({ [streamName]: realName, barred: realName, fresh: realName })
+    await place.until(() => place.news.some(({ type }) => type === 'config-failed'))
+    await place.push(daemon.endpoint).send([encodeHeader('fresh', 'k'), 'taken'])
+    assert.deepEqual(
+      (await place.records(1, realName, 'fresh')).map(({ bytes }) => String(bytes)),
+      ['taken'],
+    )
+  })
+
   test('that are damaged are told of and kept aside; the others are sent', async () => {
     await using place = await TritondPlace.open()
     place.writeConfig({ [streamName]: realName }, [streamName])

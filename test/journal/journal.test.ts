@@ -110,6 +110,17 @@ test('always: an append waits for its sync, and those that come meanwhile share 
   assert.equal((await textsOf(journal)).length, 52)
 })
 
+test('always: the directory of the journal and the one above are on the device before anything is kept', async () => {
+  const disk = new SimulatedDisk()
+  await using always = await openOn(disk, { sync: 'always', dir: '/data/streams/s' })
+  assert.deepEqual(disk.syncedDirectories, ['/data/streams', '/data'])
+  await append(always, 'a')
+  assert.deepEqual(disk.syncedDirectories.slice(2), ['/data/streams/s'])
+  await using interval = await openOn(disk, { dir: '/data/streams/t' })
+  assert.equal(interval.bytes, 0)
+  assert.equal(disk.syncedDirectories.length, 3)
+})
+
 test('interval: an append does not wait for a sync, which follows within the interval, once', async () => {
   const disk = new SimulatedDisk()
   const clock = new ManualClock()

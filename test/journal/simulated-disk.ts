@@ -1,3 +1,4 @@
+import { dirname } from 'node:path'
 import type { Disk, DiskFile } from '../../src/journal/disk.ts'
 import { type Random, randomInteger, seededRandom } from '../../src/random.ts'
 
@@ -23,6 +24,7 @@ export class SimulatedDisk implements Disk {
   syncCount = 0
   writeCount = 0
   openCount = 0
+  readonly syncedDirectories: string[] = []
   #held: (() => void)[] = []
 
   constructor(random: Random = seededRandom(1)) {
@@ -53,9 +55,12 @@ export class SimulatedDisk implements Disk {
     if (!this.#files.delete(path)) throw diskError('ENOENT')
   }
 
-  async syncDirectory(): Promise<void> {
+  async syncDirectory(path: string): Promise<void> {
+    this.syncedDirectories.push(path)
     await this.#pass()
-    this.#durableNames = new Map(this.#files)
+    const isElsewhere = ([file]: [string, FileContent]) => dirname(file) !== path
+    const isHere = (entry: [string, FileContent]) => !isElsewhere(entry)
+    this.#durableNames = new Map([...[...this.#durableNames].filter(isElsewhere), ...[...this.#files].filter(isHere)])
   }
 
   /** What stands in a file now. */
