@@ -16,7 +16,9 @@ let engine: LocalEngine
 let api: KinesisApi
 
 before(async () => {
-  engine = await startTestEngine({ streams: ['a', 'b', 'c', 'd', 'e', 'f'].map((name) => ({ name, shardCount: 2 })) })
+  engine = await startTestEngine({
+    streams: ['a', 'b', 'c', 'd', 'e', 'f', 'g'].map((name) => ({ name, shardCount: 2 })),
+  })
   api = createAwsKinesisApi({ endpoint: engine.endpoint, region: 'us-east-1' })
 })
 after(async () => {
@@ -156,6 +158,25 @@ test('a bucket that is not there, or forbidden, is told, and nothing is read for
       assert.doesNotMatch(stderr, /this is a bug|\n {4}at /)
     }
   }
+})
+
+test('bucket, client and database come from the environment, and --skip-to-latest leaves out what there is', async () => {
+  await using s3 = await startTestS3()
+  using place = placeFor('g')
+  Object.assign(place.env, { AWS_ENDPOINT_URL_S3: s3.endpoint, TRITON_BUCKET: s3.bucket, TRITON_CLIENT: 'backup' })
+  const words = ['store', '--stream', 'g', '--until-caught-up']
+  await put('g', 10)
+  const first = await place.run([...words, '--skip-to-latest'])
+  assert.match(first.stderr, /stored 0 records in 0 objects$/m)
+  await put('g', 5)
+  const second = await place.run([...words, '--skip-to-latest'])
+  assert.match(second.stderr, /stored 5 records in 1 object$/m)
+  const [key = ''] = s3.requests.map((request) => request.key).filter((name) => name.endsWith('.tri'))
+  assert.match(key, /^\d{8}\/g-backup-\d+\.tri$/)
+  const { stdout } = await place.run(['cat', '-s', 'g', '-t', key.slice(0, 8)])
+  assert.equal(stdout.trim().split('\n').length, 5)
+  const kept = await place.run(['checkpoint', 'list'])
+  assert.match(kept.stdout, /backup +g +shardId-/)
 })
 
 test('what makes no sense is told with exit code 2', async () => {
