@@ -40,8 +40,9 @@ export class MessageConnection {
     })
   }
 
+  /** False as soon as the other end begins to close it: what is written then goes nowhere. */
   get isOpen(): boolean {
-    return this.#isOpen
+    return this.#isOpen && this.#socket.writable
   }
 
   /** A PING that is written will be answered. */
