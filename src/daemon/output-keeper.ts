@@ -35,6 +35,9 @@ export class OutputKeeper implements RecordKeeper {
   #unwrittenCount = 0
   #unwrittenBytes = 0
   #isBlocked = false
+  #isEnding = false
+  /** While it is blocked: tries again at once. */
+  #again: (() => void) | undefined
   /** No further attempt is made. */
   readonly #givingUp = new AbortController()
 
@@ -73,8 +76,14 @@ export class OutputKeeper implements RecordKeeper {
 
   async finish(signal: AbortSignal): Promise<number> {
     this.#flush()
-    const giveUp = () => this.#givingUp.abort()
+    this.#isEnding = true
+    const giveUp = () => {
+      this.#givingUp.abort()
+      this.#again?.()
+    }
+    // Who is blocked tries once more, and then knows what for.
     if (signal.aborted) giveUp()
+    else this.#again?.()
     signal.addEventListener('abort', giveUp, { once: true })
     await this.#writing
     signal.removeEventListener('abort', giveUp)
@@ -98,6 +107,13 @@ export class OutputKeeper implements RecordKeeper {
     })
   }
 
+  async #pause(): Promise<void> {
+    const again = new AbortController()
+    this.#again = () => again.abort()
+    await sleep(this.#options.clock, retryMs, again.signal)
+    this.#again = undefined
+  }
+
   /** False when not all of it could be written until the end. */
   async #write(bytes: Buffer): Promise<boolean> {
     for (let at = 0; at < bytes.length; ) {
@@ -108,8 +124,10 @@ export class OutputKeeper implements RecordKeeper {
       } catch (cause) {
         if (!this.#isBlocked) report({ type: 'output-blocked', reason: (cause as Error).message })
         this.#isBlocked = true
-        if (this.#givingUp.signal.aborted) return false
-        await sleep(this.#options.clock, retryMs, this.#givingUp.signal)
+        // Nobody waits for the reader of a pipe to come back when the daemon is to end.
+        const isReaderGone = (cause as NodeJS.ErrnoException).code === 'EPIPE'
+        if (this.#givingUp.signal.aborted || (this.#isEnding && isReaderGone)) return false
+        await this.#pause()
       }
     }
     return true

@@ -102,6 +102,20 @@ describe('a daemon whose output takes no more', () => {
     assert.equal(written.toString('latin1', 0, readSync(second, written)), '\xa1sone')
   })
 
+  test('does not wait at its end for the reader of a pipe that has gone', { timeout }, async (t) => {
+    await using place = await TritondPlace.open()
+    const pipe = join(place.directory, 'pipe')
+    execFileSync('mkfifo', [pipe])
+    const reader = openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK)
+    const outputDescriptor = openSync(pipe, constants.O_WRONLY)
+    t.after(() => closeSync(outputDescriptor))
+    closeSync(reader)
+    const daemon = await place.start({ outputDescriptor })
+    await place.push(daemon.endpoint).send([encodeHeader('s', 'k'), 'one'])
+    await place.until(() => place.news.some(({ type }) => type === 'output-blocked'))
+    assert.deepEqual(await daemon.stop(2 * timeout), { lostCount: 1 })
+  })
+
   test('ends with the number of those that it took in vain', { timeout }, async (t) => {
     await using place = await TritondPlace.open()
     const outputDescriptor = openSync('/dev/full', 'w')
