@@ -222,8 +222,11 @@ test('a read that is asked for while an earlier one is being answered comes afte
     model.putInto(0, 'first')
     model.putInto(0, 'second')
     let second: Promise<IteratorResult<StreamRecord<string>>> | undefined
+    let isAsked = false
     const unobserve = observe(({ type }) => {
-      if (type !== 'page-read' || second !== undefined) return
+      // On a busy machine the next page may come before all hops are made: it is asked for once.
+      if (type !== 'page-read' || isAsked) return
+      isAsked = true
       let left = hops
       const hop = () => {
         if (left-- > 0) queueMicrotask(hop)

@@ -154,7 +154,9 @@ for (const kind of ['SQLite', 'PostgreSQL'] as const) {
     load.start()
     await leases.setReadOnly(true)
     await untilAll(programs, () => programs.every((program) => program.shardIds.size === 0))
-    await untilAll(programs, () => first.news('lease-write-failed').some(({ reason }) => /read-?only/.test(reason)))
+    // By a renewal, or, where the leases were over before one was tried, by the attempt to come back.
+    const told = (program: WorkerProgram) => [...program.news('lease-write-failed'), ...program.news('worker-hindered')]
+    await untilAll(programs, () => told(first).some(({ reason }) => /read-?only/.test(reason)))
     await leases.setReadOnly(false)
     await bothWork(programs)
     await nothingIsLost(programs, load)
