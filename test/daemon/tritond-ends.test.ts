@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { closeSync, constants, openSync, readSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, test } from 'node:test'
+import { describe, type TestContext, test } from 'node:test'
 import { encodeHeader } from '../../src/daemon/message-frames.ts'
 import type { Tritond } from '../../src/daemon/tritond.ts'
 import { realName, streamName, TritondPlace } from '../support/tritond.ts'
@@ -84,12 +84,7 @@ describe('a daemon that is asked to end', () => {
 describe('a daemon whose output takes no more', () => {
   test('says so, keeps what comes, and goes on when it can', { timeout }, async (t) => {
     await using place = await TritondPlace.open()
-    const pipe = join(place.directory, 'pipe')
-    execFileSync('mkfifo', [pipe])
-    const first = openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK)
-    const outputDescriptor = openSync(pipe, constants.O_WRONLY)
-    t.after(() => closeSync(outputDescriptor))
-    closeSync(first)
+    const { pipe, outputDescriptor } = pipeWithoutReader(place, t)
     const daemon = await place.start({ outputDescriptor })
     const push = place.push(daemon.endpoint)
     await push.send([encodeHeader('s', 'k'), 'one'])
@@ -104,12 +99,7 @@ describe('a daemon whose output takes no more', () => {
 
   test('does not wait at its end for the reader of a pipe that has gone', { timeout }, async (t) => {
     await using place = await TritondPlace.open()
-    const pipe = join(place.directory, 'pipe')
-    execFileSync('mkfifo', [pipe])
-    const reader = openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK)
-    const outputDescriptor = openSync(pipe, constants.O_WRONLY)
-    t.after(() => closeSync(outputDescriptor))
-    closeSync(reader)
+    const { outputDescriptor } = pipeWithoutReader(place, t)
     const daemon = await place.start({ outputDescriptor })
     await place.push(daemon.endpoint).send([encodeHeader('s', 'k'), 'one'])
     await place.until(() => place.news.some(({ type }) => type === 'output-blocked'))
@@ -132,4 +122,15 @@ describe('a daemon whose output takes no more', () => {
 
 async function untilWaiting(daemon: Tritond, count: number): Promise<void> {
   while (daemon.waitingCount < count) await new Promise(setImmediate)
+}
+
+/** A pipe that could be opened, and whose reader has gone. */
+function pipeWithoutReader(place: TritondPlace, t: TestContext) {
+  const pipe = join(place.directory, 'pipe')
+  execFileSync('mkfifo', [pipe])
+  const reader = openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK)
+  const outputDescriptor = openSync(pipe, constants.O_WRONLY)
+  t.after(() => closeSync(outputDescriptor))
+  closeSync(reader)
+  return { pipe, outputDescriptor }
 }

@@ -67,6 +67,24 @@ async function bothWork(programs: readonly WorkerProgram[]): Promise<void> {
   await untilAll(programs, () => programs.every((program) => program.shardIds.size === 2))
 }
 
+/** Two workers at work, with two of the four shards each. */
+async function beginTwo(kind: keyof typeof databases, options: Partial<WorkerProcessSettings> = {}) {
+  const place = await begin(kind, options)
+  const [first, second] = [new WorkerProgram(place.settings), new WorkerProgram(place.settings)]
+  const programs = [first, second]
+  const end = async () => {
+    for (const program of programs) await program[Symbol.asyncDispose]()
+    await place[Symbol.asyncDispose]()
+  }
+  try {
+    await bothWork(programs)
+  } catch (error) {
+    await end()
+    throw error
+  }
+  return { ...place, first, second, programs, [Symbol.asyncDispose]: end }
+}
+
 /** Nothing is handled for so long, but for what was in hand at its beginning. */
 async function staysIdle(programs: readonly WorkerProgram[], ms: number): Promise<void> {
   if (ms === 0) return
@@ -88,12 +106,8 @@ async function nothingIsLost(programs: readonly WorkerProgram[], load: NumberedL
 
 for (const kind of ['SQLite', 'PostgreSQL'] as const) {
   test(`a lease database that is down: the workers stop handling in time, and go on when it is back, with ${kind}`, async () => {
-    await using place = await begin(kind)
-    const { settings, load, leases } = place
-    await using first = new WorkerProgram(settings)
-    await using second = new WorkerProgram(settings)
-    const programs = [first, second]
-    await bothWork(programs)
+    await using place = await beginTwo(kind)
+    const { load, leases, first, programs } = place
     load.start()
     await first.until(() => first.records.length > 50)
     await leases.goAway()
@@ -110,12 +124,8 @@ for (const kind of ['SQLite', 'PostgreSQL'] as const) {
   })
 
   test(`a lease database that is slow for longer than failoverMs loses nothing, with ${kind}`, async () => {
-    await using place = await begin(kind)
-    const { settings, load, leases } = place
-    await using first = new WorkerProgram(settings)
-    await using second = new WorkerProgram(settings)
-    const programs = [first, second]
-    await bothWork(programs)
+    await using place = await beginTwo(kind)
+    const { load, leases, programs } = place
     load.start()
     const letGo = await leases.hold()
     await untilAll(programs, () => programs.every((program) => program.shardIds.size === 0))
@@ -126,12 +136,8 @@ for (const kind of ['SQLite', 'PostgreSQL'] as const) {
   })
 
   test(`a lease database that is slow for less than failoverMs costs no lease, and nothing comes twice, with ${kind}`, async () => {
-    await using place = await begin(kind, { failoverMs: 60_000 })
-    const { settings, load, leases } = place
-    await using first = new WorkerProgram(settings)
-    await using second = new WorkerProgram(settings)
-    const programs = [first, second]
-    await bothWork(programs)
+    await using place = await beginTwo(kind, { failoverMs: 60_000 })
+    const { load, leases, programs } = place
     load.start()
     const letGo = await leases.hold()
     const count = handled(programs).size
@@ -145,12 +151,8 @@ for (const kind of ['SQLite', 'PostgreSQL'] as const) {
   })
 
   test(`a lease database that turns read-only is told, and nothing is handled under leases that can not be renewed, with ${kind}`, async () => {
-    await using place = await begin(kind)
-    const { settings, load, leases } = place
-    await using first = new WorkerProgram(settings)
-    await using second = new WorkerProgram(settings)
-    const programs = [first, second]
-    await bothWork(programs)
+    await using place = await beginTwo(kind)
+    const { load, leases, first, programs } = place
     load.start()
     await leases.setReadOnly(true)
     await untilAll(programs, () => programs.every((program) => program.shardIds.size === 0))
@@ -185,12 +187,8 @@ for (const kind of ['SQLite', 'PostgreSQL'] as const) {
 }
 
 test('two workers with the same id are two workers', async () => {
-  await using place = await begin('PostgreSQL', { workerId: 'the-one', failoverMs: 60_000 })
-  const { settings, load } = place
-  await using first = new WorkerProgram(settings)
-  await using second = new WorkerProgram(settings)
-  const programs = [first, second]
-  await bothWork(programs)
+  await using place = await beginTwo('PostgreSQL', { workerId: 'the-one', failoverMs: 60_000 })
+  const { load, first, programs } = place
   const owners = programs.map((program) => program.news('worker-started')[0]?.owner)
   assert.ok(owners.every((owner) => owner?.startsWith('the-one/')))
   assert.notEqual(owners[0], owners[1])
@@ -201,12 +199,8 @@ test('two workers with the same id are two workers', async () => {
 })
 
 test('a worker that was asleep while its leases were taken handles nothing more under them', async () => {
-  await using place = await begin('PostgreSQL')
-  const { settings, load } = place
-  await using first = new WorkerProgram(settings)
-  await using second = new WorkerProgram(settings)
-  const programs = [first, second]
-  await bothWork(programs)
+  await using place = await beginTwo('PostgreSQL')
+  const { load, first, second, programs } = place
   load.start()
   await first.until(() => first.records.length > 50)
   first.child.kill('SIGSTOP')

@@ -1,11 +1,10 @@
 import type { Command } from 'commander'
 import { releaseShard } from '../../../group/seize-shards.ts'
-import { systemRandom } from '../../../random.ts'
 import { withLeases } from '../../checkpoints.ts'
 import { confirm } from '../../confirm.ts'
 import { UsageError } from '../../exit-code.ts'
 import { addCheckpointFlags, addPlaceFlags, streamHelp } from '../../flags.ts'
-import { type GroupFlags, groupFrom, shardArgument } from '../../group-flags.ts'
+import { type GroupFlags, groupFrom, operatorName, shardArgument } from '../../group-flags.ts'
 import { tell } from '../../tell.ts'
 
 export function define(command: Command): void {
@@ -19,8 +18,7 @@ export function define(command: Command): void {
       withLeases(flags, async (store) => {
         const { client, stream } = groupFrom(flags)
         await confirm(`Take ${shardId} of ${stream} from its worker?`, flags)
-        const by = `operator/${Math.floor(systemRandom.next() * 0x1_0000_0000).toString(16)}`
-        const owner = await releaseShard({ store, client, stream, by }, shardId)
+        const owner = await releaseShard({ store, client, stream, by: operatorName() }, shardId)
         if (owner === undefined) throw new UsageError(`${client} has no lease of ${shardId} on ${stream}`)
         tell(`${shardId} of ${stream} taken from ${owner || 'nobody'}`)
       }),

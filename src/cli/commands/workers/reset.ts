@@ -1,12 +1,11 @@
 import type { Command } from 'commander'
 import { resetShards, withDescendants } from '../../../group/seize-shards.ts'
-import { systemRandom } from '../../../random.ts'
 import { administer, shardsOf } from '../../admin.ts'
 import { withLeases } from '../../checkpoints.ts'
 import { confirm } from '../../confirm.ts'
 import { UsageError } from '../../exit-code.ts'
 import { addCheckpointFlags, addPlaceFlags, streamHelp } from '../../flags.ts'
-import { type GroupFlags, groupFrom, shardArgument } from '../../group-flags.ts'
+import { type GroupFlags, groupFrom, operatorName, shardArgument } from '../../group-flags.ts'
 import { tell } from '../../tell.ts'
 
 export function define(command: Command): void {
@@ -27,8 +26,7 @@ export function define(command: Command): void {
         if (meant.length === 0) throw new UsageError(`${stream} has no ${shardId}, and ${client} no lease of it`)
         const names = meant.map((shard) => shard.shardId).join(', ')
         await confirm(`Have ${client} read ${names} of ${stream} anew?`, flags)
-        const by = `operator/${Math.floor(systemRandom.next() * 0x1_0000_0000).toString(16)}`
-        await resetShards({ store, client, stream, by }, meant)
+        await resetShards({ store, client, stream, by: operatorName() }, meant)
         tell(`${names} of ${stream} will be read anew`)
       }),
     )
