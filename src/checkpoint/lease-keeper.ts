@@ -157,15 +157,15 @@ export class LeaseKeeper implements AsyncDisposable {
   }
 
   #changeOf(lease: HeldLease, pending: PendingWrite): LeaseChange & { type: 'renew' | 'release' } {
-    const { counter, facts } = lease
+    const { name, counter, facts } = lease
+    const { releaseTo: to, checkpoint, isFinished } = pending
     lease.triedCounter += 1
-    const { releaseTo } = pending
-    return {
-      ...(releaseTo === undefined ? { type: 'renew' } : { type: 'release', to: releaseTo }),
-      ...{ name: lease.name, by: this.owner, counter, next: lease.triedCounter, facts },
-      ...(pending.checkpoint === undefined ? {} : { checkpoint: pending.checkpoint }),
-      ...(pending.isFinished ? { isFinished: true } : {}),
-    }
+    const written = { name, by: this.owner, counter, next: lease.triedCounter, facts }
+    const change: LeaseChange & { type: 'renew' | 'release' } =
+      to === undefined ? { type: 'renew', ...written } : { type: 'release', to, ...written }
+    if (checkpoint !== undefined) change.checkpoint = checkpoint
+    if (isFinished) change.isFinished = true
+    return change
   }
 
   #settle(lease: HeldLease, pending: PendingWrite, next: number, begunMs: number, answer?: LeaseAnswer): void {

@@ -203,16 +203,15 @@ const overwrite = `ON CONFLICT (client, stream, name) DO UPDATE SET ${columns
   .map(({ name }) => `${name} = excluded.${name}`)
   .join(', ')}`
 
-function toValues(lease: Lease): (string | number)[] {
-  const { behindMs, bytesPerSecond, trouble } = lease.facts
-  return [
-    ...[lease.name, lease.owner, lease.counter, lease.wantedBy, lease.parentIds.join(','), lease.state],
-    ...[Math.round(behindMs), Math.round(bytesPerSecond), storable(trouble)],
-  ]
+function toValues({ name, owner, counter, wantedBy, parentIds, state, facts }: Lease): (string | number)[] {
+  const [behindMs, bytesPerSecond] = [Math.round(facts.behindMs), Math.round(facts.bytesPerSecond)]
+  const parents = parentIds.join(',')
+  return [name, owner, counter, wantedBy, parents, state, behindMs, bytesPerSecond, storable(facts.trouble)]
 }
 
 /** What a handler says when it fails may hold anything; its lease is renewed nevertheless. */
 function storable(text: string): string {
+  if (text === '') return text
   return [...text.slice(0, 2 * maxTextLength)]
     .slice(0, maxTextLength)
     .join('')
